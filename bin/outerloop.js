@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// Plain JavaScript, so that an old Node can say what it lacks instead of failing on the first type annotation.
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(
+    `outerloop needs Node 22.18 or newer, this is ${process.versions.node}. ` +
+      "Run it through npm (`npm start`, `npm run outerloop -- status`): the dependency `node` brings a new one along.\n",
+  );
+  process.exit(1);
+}
+const { main } = await import("../workers/cli/main.ts");
+process.exitCode = await main(process.argv.slice(2));
