@@ -25,5 +25,8 @@ export function isOuterloopError(error: unknown, code?: string): error is Outerl
 
 /** The compiler proves that a `switch` is exhaustive; this is what runs if a value came past its type. */
 export function unreachable(value: never): never {
-  throw new OuterloopError("unreachable", `a value outside its type reached a switch: ${JSON.stringify(value)}`);
+  throw new OuterloopError(
+    "unreachable",
+    `a value outside its type reached a switch: ${JSON.stringify(value)}`,
+  );
 }

@@ -29,9 +29,15 @@ export const roundNumber = z.int().min(0).max(99_999_999);
 /** Shard number within an update, from 0. */
 export const shardNumber = z.int().min(0).max(65_535);
 /** Slug of a run: lowercase letters, digits and single hyphens. */
-export const slug = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/).max(40);
+export const slug = z
+  .string()
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+  .max(40);
 /** Run id: the slug, a hyphen, and the first 16 bytes of the genesis hash in hex. */
-export const runId = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{32}$/).max(73);
+export const runId = z
+  .string()
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{32}$/)
+  .max(73);
 /** Duration in seconds; fractions are allowed because embedded runs have short windows. */
 export const seconds = z.number().min(0).max(31_536_000);
 /** A size in bytes. */

@@ -21,7 +21,9 @@ export interface StoredObject extends ObjectInfo {
 }
 
 /** Outcome of a create-once. `exists` carries what stands there, read back, so that the loser can adopt it. */
-export type PutOutcome = { outcome: "created"; info: ObjectInfo } | { outcome: "exists"; object: StoredObject };
+export type PutOutcome =
+  | { outcome: "created"; info: ObjectInfo }
+  | { outcome: "exists"; object: StoredObject };
 
 /** Outcome of a compare-and-swap. `conflict`: the object changed (or appeared) since it was read. */
 export type SwapOutcome = { outcome: "swapped"; info: ObjectInfo } | { outcome: "conflict" };
@@ -41,11 +43,15 @@ export interface Ticket {
   expiresAtMs: number;
 }
 
-/** A hint that an object was created. May come late, twice, out of order or never. */
+/** A hint that an object was created or replaced. May come late, twice, out of order or never. */
 export interface CreatedEvent {
   key: string;
 }
 
+/**
+ * Every operation throws `invalid-key` for what no adapter can hold or no client can ask for: an empty key or segment,
+ * a slash at an end, a segment `.` or `..`, control characters, broken Unicode, more than 1024 bytes.
+ */
 export interface ObjectStore {
   /** The store's own clock, milliseconds since 1970. S3 answers in whole seconds. */
   now(): Promise<number>;
@@ -53,21 +59,24 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectInfo | null>;
   /** Null: no such object. An object larger than `maxBytes` is a typed error (`object-too-large`). */
   get(key: string, options?: { maxBytes?: number }): Promise<StoredObject | null>;
-  /** Bytes [start, end) of an object; a range past the end is a typed error (`range-not-satisfiable`). */
+  /** Bytes [start, end) of an object; one that is empty or reaches past the end is a typed error (`range-not-satisfiable`). */
   range(key: string, start: number, end: number): Promise<Uint8Array | null>;
   /** Creates once (`If-None-Match: *`). Durable when it returns; a retry that meets its own first try sees `exists`. */
   putIfAbsent(key: string, bytes: Uint8Array): Promise<PutOutcome>;
-  /** Replaces the object read with `etag` (`If-Match`), or creates it when `etag` is null. */
+  /**
+   * Replaces the object read with `etag` (`If-Match`), or creates it when `etag` is null. An etag of an object that is
+   * not there (any more) is a typed error (`no-such-object`): S3 answers 404, and there is nothing to read again.
+   */
   compareAndSwap(key: string, bytes: Uint8Array, etag: string | null): Promise<SwapOutcome>;
-  /** Objects under a prefix, in key order, at most `limit` (1000) a page. */
+  /** Objects under a prefix, in key order, at most `limit` (1000) a page; `after` need not be a key. */
   list(prefix: string, options?: { after?: string; limit?: number }): Promise<ListPage>;
   /** Idempotent. */
   delete(key: string): Promise<void>;
-  /** An upload pinned to key, length, SHA-256 and once. */
+  /** An upload pinned to key, length, SHA-256 and once. `ticket-expired` when it could not be used any more. */
   presignPut(key: string, pin: { sizeBytes: number; sha256: string; expiresAtMs: number }): Promise<Ticket>;
-  /** A download of one object until `expiresAtMs`. */
+  /** A download of one object until `expiresAtMs`. `ticket-expired` as above. */
   presignGet(key: string, pin: { expiresAtMs: number }): Promise<Ticket>;
-  /** Calls back for objects created under `prefix` by this process. Returns the unsubscriber. */
+  /** Calls back, later and once it is durable, for objects written under `prefix` by this process. Returns the unsubscriber. */
   onCreated(prefix: string, listener: (event: CreatedEvent) => void): () => void;
 }
 

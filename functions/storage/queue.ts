@@ -16,8 +16,9 @@ export interface Message {
   receives: number;
 }
 
+/** Every operation throws `invalid-option` for a number outside the limits named here. */
 export interface Queue {
-  /** At most 256 KiB of text; `delaySeconds` at most 900. */
+  /** Durable when it returns. At most 256 KiB of text (`message-too-large`); `delaySeconds` at most 900. */
   send(body: string, options?: { delaySeconds?: number }): Promise<void>;
   /** Leases up to `max` (1 to 10) messages; waits up to `waitSeconds` (0 to 20) for the first one. */
   receive(options: { max?: number; leaseSeconds: number; waitSeconds?: number }): Promise<Message[]>;
@@ -25,7 +26,10 @@ export interface Queue {
   extend(message: Message, leaseSeconds: number): Promise<void>;
   /** Done: the message never comes again. Idempotent; harmless with a lease that was lost. */
   ack(message: Message): Promise<void>;
-  /** Messages that were received `maxReceives` times without an `ack`, oldest first, at most `limit` (100). */
+  /**
+   * Messages that were received `maxReceives` times without an `ack`, oldest first, at most `limit` (100). They are
+   * to be read, not acknowledged: their `lease` is empty.
+   */
   deadLetters(limit?: number): Promise<Message[]>;
 }
 

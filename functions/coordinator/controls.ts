@@ -1,0 +1,49 @@
+/**
+ * What the operator has said so far, and what follows from it for a round.
+ *
+ * @module
+ */
+import { type Control, type Genesis, hashOf, type KeySet, type RunConfig } from "../../schemas/index.ts";
+
+/** The configuration a roster that is made now runs under: the last one announced, else the genesis's. */
+export function latestConfig(
+  genesis: Genesis,
+  controls: readonly Control[],
+): { config: RunConfig; hash: string } {
+  const announced = controls.flatMap(({ action }) => (action.kind === "config" ? [action.config] : []));
+  const config = announced.at(-1) ?? genesis.config;
+  return { config, hash: hashOf(config) };
+}
+
+/** The configuration with this hash: what a roster pinned. Null: nobody ever announced it. */
+export function configByHash(genesis: Genesis, controls: readonly Control[], hash: string): RunConfig | null {
+  const all = [
+    genesis.config,
+    ...controls.flatMap(({ action }) => (action.kind === "config" ? [action.config] : [])),
+  ];
+  return all.find((config) => hashOf(config) === hash) ?? null;
+}
+
+/** The keys that act in a round. */
+export function keysInRound(genesis: Genesis, controls: readonly Control[], round: number): KeySet {
+  const announced = controls.flatMap(({ action }) =>
+    action.kind === "keys" && action.effectiveFromRound <= round ? [action.keys] : [],
+  );
+  return announced.at(-1) ?? genesis.keys;
+}
+
+/** The operator's reason while the run is paused, else null. */
+export function pausedBecause(controls: readonly Control[]): string | null {
+  const last = controls.findLast(({ action }) => action.kind === "pause" || action.kind === "resume");
+  return last?.action.kind === "pause" ? last.action.reason : null;
+}
+
+/** True when the operator aborted this round. */
+export function isAborted(controls: readonly Control[], round: number): boolean {
+  return controls.some(({ action }) => action.kind === "abort" && action.round === round);
+}
+
+/** True when the operator has resumed the run since the given instant (milliseconds since 1970). */
+export function resumedSince(controls: readonly Control[], sinceMs: number): boolean {
+  return controls.some(({ action, issuedAt }) => action.kind === "resume" && Date.parse(issuedAt) >= sinceMs);
+}

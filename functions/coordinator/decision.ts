@@ -1,0 +1,71 @@
+/**
+ * What a decision is: at most one object to record, what else to set going, and what it waits for.
+ *
+ * @module
+ */
+import type {
+  AwaitedThing,
+  Close,
+  Cutoff,
+  EvaluatorJob,
+  FunctionMessage,
+  Manifest,
+  Roster,
+  Selection,
+} from "../../schemas/index.ts";
+
+/** One of the five objects of a round. */
+export type DecisionObject =
+  | { type: "roster"; body: Roster }
+  | { type: "cutoff"; body: Cutoff }
+  | { type: "close"; body: Close }
+  | { type: "selection"; body: Selection }
+  | { type: "manifest"; body: Manifest };
+
+/** A queue send that may be repeated. */
+export type Nudge =
+  | { queue: "functions"; message: FunctionMessage }
+  | { queue: "jobs"; message: EvaluatorJob };
+
+export interface Decision {
+  /** Created once; whoever loses the race adopts what stands. Null: not yet. */
+  record: DecisionObject | null;
+  nudges: Nudge[];
+  /** Never empty while a phase is open. */
+  waitingFor: AwaitedThing[];
+  /** When the phase ends regardless, milliseconds since 1970; null: gathering below the minimum, paused, finished. */
+  endsAtMs: number | null;
+  /** One sentence: why this record, or why not yet. */
+  reason: string;
+}
+
+/** Not yet: what for, until when. */
+export function waiting(
+  reason: string,
+  waitingFor: AwaitedThing[],
+  endsAtMs: number | null,
+  nudges: Nudge[] = [],
+): Decision {
+  return { record: null, nudges, waitingFor, endsAtMs, reason };
+}
+
+/**
+ * Ready to record. A reader without the seed chain (`record` null) reports that only the coordinator can go on.
+ */
+export function recorded(record: DecisionObject | null, reason: string): Decision {
+  const waitingFor: AwaitedThing[] =
+    record === null
+      ? [{ kind: "coordinator", name: "", text: "the coordinator, to record this decision" }]
+      : [];
+  return { record, nudges: [], waitingFor, endsAtMs: null, reason };
+}
+
+/** First digits of a key or hash, enough to recognise it. */
+export function short(id: string): string {
+  return id.slice(0, 8);
+}
+
+/** "1 peer", "3 peers". */
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,117 @@
+/**
+ * What a decision is made of. The rim (`functions/rounds/`) reads these from the bucket; nothing here or in the
+ * decisions reads a clock, the network or the environment.
+ *
+ * @module
+ */
+import type {
+  Close,
+  Commit,
+  Cutoff,
+  DataIndex,
+  Genesis,
+  LedgerEntry,
+  Report,
+  Roster,
+  RunConfig,
+  Selection,
+  ShardFile,
+  Submission,
+} from "../../schemas/index.ts";
+
+/** A stored object with the hash of its body: how other objects name it. */
+export interface Fact<Body> {
+  body: Body;
+  hash: string;
+}
+
+/** What holds in every phase of a round. */
+export interface RunFacts {
+  run: string;
+  genesis: Genesis;
+  data: DataIndex;
+  /** The configuration that counts in this round, and its hash. */
+  config: RunConfig;
+  configHash: string;
+  round: number;
+  shards: number;
+  previous: {
+    /** Hash of manifest r - 1 (genesis for round 1). */
+    manifest: string;
+    voidsInRow: number;
+    medianNorm: number | null;
+    ledger: ReadonlyMap<string, LedgerEntry>;
+  };
+  /** Why the operator paused the run; null: it is not paused. */
+  paused: string | null;
+  /** True: the operator aborted this round. */
+  aborted: boolean;
+  /** Links of the seed chain for this round. Undefined for a reader that must not (and cannot) decide. */
+  seeds?: { roster: string; close: string };
+}
+
+export interface AnnouncedIntent {
+  peer: string;
+  hash: string;
+  announcedAtMs: number;
+}
+
+export interface StoredCommit {
+  peer: string;
+  storedAtMs: number;
+}
+
+/** A commit as the settlement sees it. */
+export interface SettledCommit extends StoredCommit {
+  hash: string;
+  commit: Commit;
+  /** Arrival of each uploaded shard, milliseconds since 1970. */
+  uploads: ReadonlyMap<number, number>;
+  /** The fan-in of its checks, once all are there. */
+  submission: Submission | null;
+}
+
+/** The agreed state that commits must build on; null while it is not published. */
+export interface BaseState {
+  round: number;
+  stateHash: string;
+}
+
+export type RoundFacts = RunFacts &
+  (
+    | { phase: "finished" }
+    | { phase: "gather"; intents: readonly AnnouncedIntent[] }
+    | {
+        phase: "train";
+        roster: Fact<Roster>;
+        commits: readonly StoredCommit[];
+        delivered: ReadonlySet<string>;
+      }
+    | {
+        phase: "settle";
+        roster: Fact<Roster>;
+        cutoff: Fact<Cutoff>;
+        commits: readonly SettledCommit[];
+        /** Null when state r - 1 is not published (yet). */
+        base: (BaseState & { proofSlices: readonly Uint8Array[] }) | null;
+        /** False where no state is published after round r - 1 at all. */
+        baseExpected: boolean;
+      }
+    | {
+        phase: "evaluate";
+        roster: Fact<Roster>;
+        close: Fact<Close>;
+        reports: readonly { job: string; evaluator: string; hash: string; report: Report }[];
+      }
+    | {
+        phase: "aggregate";
+        roster: Fact<Roster>;
+        cutoff: Fact<Cutoff>;
+        close: Fact<Close>;
+        selection: Fact<Selection>;
+        aggregates: readonly ShardFile[];
+        base: BaseState | null;
+      }
+  );
+
+export type FactsOf<P extends RoundFacts["phase"]> = Extract<RoundFacts, { phase: P }>;

@@ -1,0 +1,60 @@
+/**
+ * PeerScore = assignmentFactor * ln(1 + e^ordinal) * presence * penalty. Gates decide who may be used; this score
+ * decides who goes first when there are too many, and what it earns.
+ *
+ * @module
+ */
+
+/** Until this many rounds have counted, the assignment score says nothing. */
+const ASSIGNMENT_WARMUP_ROUNDS = 5;
+/** Each fault in the last eight rounds of a peer multiplies its score by this. */
+const FAULT_FACTOR = 0.75;
+/** Rounds that presence and penalties look back over. */
+export const RECENT_ROUNDS = 8;
+/** A key is on probation until it has been judged this often ... */
+const ESTABLISHED_AFTER_ROUNDS = 10;
+/** ... and its assignment score has reached this. */
+const ESTABLISHED_ASSIGNMENT = 0.2;
+
+/** True when a peer's record is long and good enough that medians may rest on it. */
+export function isEstablished(record: { judgedRounds: number; assignmentScore: number }): boolean {
+  return record.judgedRounds >= ESTABLISHED_AFTER_ROUNDS && record.assignmentScore >= ESTABLISHED_ASSIGNMENT;
+}
+
+export interface ScoreInputs {
+  assignmentScore: number;
+  countedRounds: number;
+  /** mu - 3 sigma after this round's update. */
+  ordinal: number;
+  /** Rounds of the last eight of the run (since the peer came) in which it delivered, and how many those are. */
+  deliveredRounds: number;
+  possibleRounds: number;
+  /** Faults in the last eight rounds that the peer was in. */
+  faults: number;
+}
+
+export interface ScoreFactors {
+  assignment: number;
+  rating: number;
+  presence: number;
+  penalty: number;
+}
+
+/** Every factor, so that `explain` can say why and what would have changed it. */
+export function scoreFactors(inputs: ScoreInputs): ScoreFactors {
+  return {
+    assignment: inputs.countedRounds < ASSIGNMENT_WARMUP_ROUNDS ? 1 : Math.max(0, inputs.assignmentScore),
+    rating: softplus(inputs.ordinal),
+    presence: inputs.possibleRounds === 0 ? 1 : inputs.deliveredRounds / inputs.possibleRounds,
+    penalty: FAULT_FACTOR ** inputs.faults,
+  };
+}
+
+export function peerScore(factors: ScoreFactors): number {
+  return factors.assignment * factors.rating * factors.presence * factors.penalty;
+}
+
+/** ln(1 + e^x) without overflow. */
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}

@@ -1,0 +1,74 @@
+/**
+ * Takes a run as far as it will go: record, read again, decide, until nothing is left to record.
+ *
+ * @module
+ */
+import { keys } from "../../schemas/index.ts";
+import { decide } from "../coordinator/decide.ts";
+import type { Decision, DecisionObject, Nudge } from "../coordinator/decision.ts";
+import type { RoundFacts } from "../coordinator/facts.ts";
+import { recordOnce } from "./objects.ts";
+import { moveHead, publishRound } from "./publish.ts";
+import { readFacts } from "./read-facts.ts";
+import type { RunContext } from "./run-context.ts";
+
+/** Where a run stands after {@link advance}. */
+export interface Advanced {
+  facts: RoundFacts;
+  asOfMs: number;
+  decision: Decision;
+  /** The decision objects recorded by this call. */
+  recorded: DecisionObject["type"][];
+  /** Rounds that got their manifest in this call. */
+  finished: number[];
+}
+
+export interface AdvanceOptions {
+  /** A round known to be open or past. */
+  from?: number;
+  /** Called at once for each phase that is entered, so that its work begins before the next read. */
+  send: (nudges: readonly Nudge[]) => Promise<void>;
+  /** True for the sweep: what a phase waits for is asked for again, though no phase was entered. */
+  sweep?: boolean;
+  /** Called for every round that has just finished, after its receipts and ledger stand. */
+  onFinished?: (round: number) => Promise<void>;
+}
+
+export async function advance(context: RunContext, options: AdvanceOptions): Promise<Advanced> {
+  const recorded: DecisionObject["type"][] = [];
+  const finished: number[] = [];
+  let from = options.from ?? 1;
+  for (;;) {
+    const { facts, asOfMs } = await readFacts(context, from);
+    from = facts.round;
+    const decision = decide(facts, asOfMs);
+    if (decision.record === null || context.secrets === undefined) {
+      if (context.secrets !== undefined) await moveHead(context, facts, asOfMs);
+      if (recorded.length > 0 || options.sweep === true) await options.send(decision.nudges);
+      return { facts, asOfMs, decision, recorded, finished };
+    }
+    await record(context, facts.round, decision.record);
+    recorded.push(decision.record.type);
+    if (decision.record.type === "manifest") {
+      await publishRound(context, facts.round);
+      finished.push(facts.round);
+      await options.onFinished?.(facts.round);
+    }
+  }
+}
+
+async function record(context: RunContext, round: number, object: DecisionObject): Promise<void> {
+  const { run } = context;
+  switch (object.type) {
+    case "roster":
+      return void (await recordOnce(context, "roster", keys.roster(run, round), object.body));
+    case "cutoff":
+      return void (await recordOnce(context, "cutoff", keys.cutoff(run, round), object.body));
+    case "close":
+      return void (await recordOnce(context, "close", keys.close(run, round), object.body));
+    case "selection":
+      return void (await recordOnce(context, "selection", keys.selection(run, round), object.body));
+    case "manifest":
+      return void (await recordOnce(context, "manifest", keys.manifest(run, round), object.body));
+  }
+}

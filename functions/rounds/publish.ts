@@ -1,0 +1,76 @@
+/**
+ * What follows from a manifest: receipts, ledger, then the head. All of it may be written again.
+ *
+ * @module
+ */
+import {
+  type Head,
+  head as headSchema,
+  type Instant,
+  keys,
+  parseCanonical,
+  type RunConfig,
+  signed,
+  signToBytes,
+  toInstant,
+  toMilliseconds,
+} from "../../schemas/index.ts";
+import { DEADLINE_MARGIN_MS } from "../coordinator/deadlines.ts";
+import type { RoundFacts } from "../coordinator/facts.ts";
+import { ledgerPages } from "../coordinator/ledger.ts";
+import { receiptsPages } from "../coordinator/receipts.ts";
+import { ledgerOf, readFinishedRound } from "./history.ts";
+import { secretsOf, writeDerivedFact } from "./objects.ts";
+import type { RunContext } from "./run-context.ts";
+
+/** Writes receipts and ledger of a finished round; the first ledger page last, because it stands for all of them. */
+export async function publishRound(context: RunContext, round: number): Promise<void> {
+  const finished = await readFinishedRound(context, round);
+  for (const page of receiptsPages(finished)) {
+    await writeDerivedFact(context, "receipts", keys.receipts(context.run, round, page.page), page);
+  }
+  const entries = [...(await ledgerOf(context, round)).values()];
+  for (const page of ledgerPages(entries, finished).reverse()) {
+    await writeDerivedFact(context, "ledger", keys.ledger(context.run, round, page.page), page);
+  }
+}
+
+/**
+ * Moves the head to the open round, if it is not there already. Only forward: a function with old eyes that meets a
+ * newer head leaves it alone.
+ */
+export async function moveHead(context: RunContext, facts: RoundFacts, asOfMs: number): Promise<void> {
+  const { run, store } = context;
+  const current = await store.get(keys.head(run));
+  const next: Head = {
+    run,
+    round: facts.round,
+    manifest: facts.previous.manifest,
+    issuedAt: toInstant(asOfMs),
+    nextBy: nextBy(facts),
+    finished: facts.phase === "finished",
+  };
+  if (current !== null) {
+    const { body } = parseCanonical(signed(headSchema), current.bytes, "head");
+    const unchanged =
+      body.round === next.round && body.finished === next.finished && body.nextBy === next.nextBy;
+    if (body.round > next.round || unchanged) return;
+  }
+  // A conflict means that somebody else moved it: whoever comes next looks again.
+  await store.compareAndSwap(
+    keys.head(run),
+    signToBytes("head", run, next, secretsOf(context).coordinator),
+    current?.etag ?? null,
+  );
+}
+
+/** When the manifest of the open round is due at the latest; null while peers are gathered. */
+function nextBy(facts: RoundFacts): Instant | null {
+  if (facts.phase === "gather" || facts.phase === "finished") return null;
+  return toInstant(toMilliseconds(facts.roster.body.uploadedBy) + laterPhasesMs(facts.config));
+}
+
+function laterPhasesMs({ windows }: RunConfig): number {
+  const phases = [windows.checkSeconds, windows.evaluationSeconds, windows.aggregationSeconds];
+  return phases.reduce((sum, seconds) => sum + 1_000 * seconds + DEADLINE_MARGIN_MS, DEADLINE_MARGIN_MS);
+}

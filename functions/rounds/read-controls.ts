@@ -1,0 +1,23 @@
+/**
+ * Reads the operator's controls, in order, each signed by all roots.
+ *
+ * @module
+ */
+import { type Control, control, keys, verifyBytes } from "../../schemas/index.ts";
+import type { RunContext } from "./run-context.ts";
+
+/** Controls are numbered from 1 without gaps: reading stops at the first that is not there. */
+export async function readControls(context: RunContext): Promise<Control[]> {
+  const controls: Control[] = [];
+  for (let number = 1; ; number++) {
+    const key = keys.control(context.run, number);
+    const next = await context.cache.through(key, async () => {
+      const object = await context.store.get(key);
+      if (object === null) return null;
+      return verifyBytes("control", context.run, control, object.bytes, { allOf: context.genesis.body.roots })
+        .body;
+    });
+    if (next === null) return controls;
+    controls.push(next);
+  }
+}

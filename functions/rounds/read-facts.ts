@@ -1,0 +1,264 @@
+/**
+ * Reads what a decision needs, and no more: the listings of the phase the round is in.
+ *
+ * @module
+ */
+import {
+  f64FromHex,
+  keys,
+  type Manifest,
+  parseIntentKey,
+  parseReportKey,
+  parseSubmissionKey,
+  parseUploadKey,
+  prefixes,
+  type ShardFile,
+  toMilliseconds,
+} from "../../schemas/index.ts";
+import {
+  configByHash,
+  isAborted,
+  keysInRound,
+  latestConfig,
+  pausedBecause,
+  resumedSince,
+} from "../coordinator/controls.ts";
+import type {
+  BaseState,
+  Fact,
+  RoundFacts,
+  RunFacts,
+  SettledCommit,
+  StoredCommit,
+} from "../coordinator/facts.ts";
+import { closeLink, rosterLink } from "../coordinator/seed-chain.ts";
+import { proofRanges } from "../coordinator/state-check.ts";
+import { listAll } from "../storage/object-store.ts";
+import { acceptableReport } from "./accept-report.ts";
+import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
+import { readFact, readForeignFact } from "./objects.ts";
+import { readControls } from "./read-controls.ts";
+import type { RunContext } from "./run-context.ts";
+import { readElements } from "./state-files.ts";
+
+/** Facts and the store's time at which reading them began. */
+export interface DatedFacts {
+  facts: RoundFacts;
+  asOfMs: number;
+}
+
+/**
+ * Reads the open round. `from`: a round known to be open or past (the head's, or the last one seen); the read goes on
+ * from there until it finds a round without a manifest.
+ */
+export async function readFacts(context: RunContext, from = 1): Promise<DatedFacts> {
+  const asOfMs = await context.store.now();
+  const round = await openRound(context, from);
+  return { facts: await readRound(context, round), asOfMs };
+}
+
+async function openRound(context: RunContext, from: number): Promise<number> {
+  let round = Math.max(1, from);
+  while ((await readManifest(context, round)) !== null) round++;
+  return round;
+}
+
+async function readRound(context: RunContext, round: number): Promise<RoundFacts> {
+  const { run } = context;
+  const common = await readRunFacts(context, round);
+  if (round > common.config.rounds) return { ...common, phase: "finished" };
+
+  const roster = await readFact(context, "roster", keys.roster(run, round));
+  if (roster === null) return { ...common, phase: "gather", intents: await readIntents(context, common) };
+
+  const controls = await readControls(context);
+  const pinned = configByHash(context.genesis.body, controls, roster.body.config);
+  if (pinned !== null) Object.assign(common, { config: pinned, configHash: roster.body.config });
+
+  const cutoff = await readFact(context, "cutoff", keys.cutoff(run, round));
+  if (cutoff === null)
+    return { ...common, phase: "train", roster, ...(await readSubmissions(context, round)) };
+
+  const close = await readFact(context, "close", keys.close(run, round));
+  if (close === null) {
+    const base = await readBase(context, round);
+    return {
+      ...common,
+      phase: "settle",
+      roster,
+      cutoff,
+      commits: await readSettledCommits(context, round),
+      base: base && { ...base, proofSlices: await readProofSlices(context, base.round, roster.body.seed) },
+      baseExpected: (round - 1) % common.config.stateEveryRounds === 0,
+    };
+  }
+
+  const selection = await readFact(context, "selection", keys.selection(run, round));
+  if (selection === null) {
+    const evaluators = keysInRound(context.genesis.body, controls, round).evaluators;
+    const base = await readBase(context, round);
+    const reports = await readReports(context, round, evaluators, {
+      close,
+      stateHash: base?.stateHash ?? null,
+    });
+    return { ...common, phase: "evaluate", roster, close, reports };
+  }
+  return {
+    ...common,
+    phase: "aggregate",
+    roster,
+    cutoff,
+    close,
+    selection,
+    aggregates: await readAggregates(context, round),
+    base: await readBase(context, round),
+  };
+}
+
+async function readRunFacts(context: RunContext, round: number): Promise<RunFacts> {
+  const { genesis, secrets } = context;
+  const controls = await readControls(context);
+  const { config, hash } = latestConfig(genesis.body, controls);
+  const last = round === 1 ? null : await readFinishedRound(context, round - 1);
+  const manifest: Fact<Manifest> | null = last?.manifest ?? null;
+  const medianNorm = await lastMedianNorm(context, round - 1);
+  const withinChain = closeLink(round) <= genesis.body.seedChain.links;
+  return {
+    run: context.run,
+    genesis: genesis.body,
+    data: context.data,
+    config,
+    configHash: hash,
+    round,
+    shards: context.layout.shards.length,
+    previous: {
+      manifest: manifest?.hash ?? genesis.hash,
+      voidsInRow:
+        manifest === null || resumedSince(controls, toMilliseconds(manifest.body.asOf))
+          ? 0
+          : manifest.body.voidsInRow,
+      medianNorm,
+      ledger: await ledgerOf(context, round - 1),
+    },
+    paused: pausedBecause(controls),
+    aborted: isAborted(controls, round),
+    ...(secrets !== undefined && withinChain
+      ? {
+          seeds: {
+            roster: secrets.chain.link(rosterLink(round)),
+            close: secrets.chain.link(closeLink(round)),
+          },
+        }
+      : {}),
+  };
+}
+
+/** The median norm of the newest round that had one. */
+async function lastMedianNorm(context: RunContext, round: number): Promise<number | null> {
+  for (let at = round; at >= 1; at--) {
+    const close = await readFact(context, "close", keys.close(context.run, at));
+    const bits = close?.body.medianNorm ?? null;
+    if (bits !== null) return f64FromHex(bits);
+  }
+  return null;
+}
+
+async function readIntents(context: RunContext, facts: RunFacts) {
+  const intents: { peer: string; hash: string; announcedAtMs: number }[] = [];
+  for await (const { key, lastModifiedMs } of listAll(
+    context.store,
+    prefixes.intents(context.run, facts.round),
+  )) {
+    const peer = parseIntentKey(key);
+    if (peer === null) continue;
+    const intent = await readForeignFact(context, "intent", key, peer);
+    if (intent === null || intent.body.leaving || intent.body.manifest !== facts.previous.manifest) continue;
+    intents.push({ peer, hash: intent.hash, announcedAtMs: lastModifiedMs });
+  }
+  return intents;
+}
+
+async function readSubmissions(context: RunContext, round: number) {
+  const commits: StoredCommit[] = [];
+  const delivered = new Set<string>();
+  for await (const { key, lastModifiedMs } of listAll(context.store, prefixes.sealed(context.run, round))) {
+    const parsed = parseSubmissionKey(key);
+    if (parsed?.part === "commit") commits.push({ peer: parsed.peer, storedAtMs: lastModifiedMs });
+    if (parsed?.part === "submission") delivered.add(parsed.peer);
+  }
+  return { commits, delivered };
+}
+
+async function readSettledCommits(context: RunContext, round: number): Promise<SettledCommit[]> {
+  const { run } = context;
+  const { commits } = await readSubmissions(context, round);
+  const uploads = new Map<string, Map<number, number>>();
+  for await (const { key, lastModifiedMs } of listAll(context.store, prefixes.uploads(run, round))) {
+    const parsed = parseUploadKey(key);
+    if (parsed === null) continue;
+    const ofPeer = uploads.get(parsed.peer) ?? new Map<number, number>();
+    uploads.set(parsed.peer, ofPeer.set(parsed.shard, lastModifiedMs));
+  }
+  const settled: SettledCommit[] = [];
+  for (const { peer, storedAtMs } of commits) {
+    const commit = await readForeignFact(context, "commit", keys.commit(run, round, peer), peer);
+    if (commit === null) continue;
+    const submission = await readFact(context, "submission", keys.submission(run, round, peer));
+    settled.push({
+      peer,
+      storedAtMs,
+      hash: commit.hash,
+      commit: commit.body,
+      uploads: uploads.get(peer) ?? new Map(),
+      submission: submission?.body ?? null,
+    });
+  }
+  return settled;
+}
+
+async function readReports(
+  context: RunContext,
+  round: number,
+  evaluators: readonly string[],
+  expected: Parameters<typeof acceptableReport>[1],
+) {
+  const reports: Extract<RoundFacts, { phase: "evaluate" }>["reports"][number][] = [];
+  for await (const { key } of listAll(context.store, prefixes.reports(context.run, round))) {
+    const parsed = parseReportKey(key);
+    if (parsed === null || !evaluators.includes(parsed.evaluator)) continue;
+    const report = await readForeignFact(context, "report", key, parsed.evaluator);
+    if (report === null || acceptableReport(report.body, expected) !== null) continue;
+    reports.push({ job: parsed.job, evaluator: parsed.evaluator, hash: report.hash, report: report.body });
+  }
+  return reports;
+}
+
+async function readAggregates(context: RunContext, round: number): Promise<ShardFile[]> {
+  const { run, layout } = context;
+  const records = await Promise.all(
+    layout.shards.map(({ number }) =>
+      readFact(context, "aggregate-record", keys.aggregateRecord(run, round, number)),
+    ),
+  );
+  return records.flatMap((record) => {
+    if (record === null) return [];
+    const { shard, sha256, sizeBytes } = record.body;
+    return [{ shard, sha256, sizeBytes }];
+  });
+}
+
+/** State r - 1, once it is published. */
+async function readBase(context: RunContext, round: number): Promise<BaseState | null> {
+  const { stateEveryRounds } = context.genesis.body.config;
+  if ((round - 1) % stateEveryRounds !== 0) return null;
+  const state = await readFact(context, "state", keys.state(context.run, round - 1));
+  return state === null ? null : { round: round - 1, stateHash: state.body.stateHash };
+}
+
+async function readProofSlices(context: RunContext, round: number, seed: string): Promise<Uint8Array[]> {
+  const ranges = proofRanges(seed, context.layout.parameters);
+  const slices = await context.cache.through(`proof slices of ${round}`, () =>
+    Promise.all(ranges.map(({ start, end }) => readElements(context, round, start, end))),
+  );
+  return slices ?? [];
+}

@@ -1,0 +1,70 @@
+/**
+ * What every function needs to know of one run: where its objects are, what it is made of, and, for the functions
+ * that decide, the secrets. Opened once per process and run.
+ *
+ * @module
+ */
+import { type Codec, createLayout, loadCodec, type UpdateLayout } from "../../native/codec.ts";
+import {
+  type DataIndex,
+  dataIndex,
+  type Genesis,
+  keys,
+  OuterloopError,
+  type SigningKey,
+  sha256,
+  tensorsOf,
+  verifyBytes,
+  verifyGenesis,
+} from "../../schemas/index.ts";
+import type { Fact } from "../coordinator/facts.ts";
+import type { SeedChain } from "../coordinator/seed-chain.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import { FactCache } from "./fact-cache.ts";
+
+/** What only the deciding functions hold. */
+export interface RunSecrets {
+  coordinator: SigningKey;
+  chain: SeedChain;
+}
+
+export interface RunContext {
+  readonly run: string;
+  readonly store: ObjectStore;
+  readonly genesis: Fact<Genesis>;
+  readonly data: DataIndex;
+  readonly layout: UpdateLayout;
+  readonly codec: Codec;
+  /** Undefined for readers: they can say what a run waits for, but not go on. */
+  readonly secrets: RunSecrets | undefined;
+  /** Facts never change once they stand, so they are read and verified once. */
+  readonly cache: FactCache;
+}
+
+/** Reads and verifies the genesis and what it names. Typed errors: `no-such-run`, and those of verification. */
+export async function openRun(store: ObjectStore, run: string, secrets?: RunSecrets): Promise<RunContext> {
+  const object = await store.get(keys.genesis(run));
+  if (object === null) {
+    throw new OuterloopError("no-such-run", `the bucket has no run ${run}: ${keys.genesis(run)} is missing`);
+  }
+  const fact = verifyGenesis(run, object.bytes);
+  const index = await store.get(keys.dataIndex(run));
+  if (index === null || sha256(index.bytes) !== fact.body.data) {
+    throw new OuterloopError(
+      "wrong-data-index",
+      `${keys.dataIndex(run)} is missing or not the one the genesis names`,
+    );
+  }
+  const data = verifyBytes("data-index", run, dataIndex, index.bytes, { allOf: fact.body.roots }).body;
+  const { config } = fact.body;
+  return {
+    run,
+    store,
+    genesis: fact,
+    data,
+    layout: createLayout(tensorsOf(config.model), config.outer.chunksPerShard),
+    codec: loadCodec(),
+    secrets,
+    cache: new FactCache(),
+  };
+}

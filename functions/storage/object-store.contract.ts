@@ -1,0 +1,239 @@
+/**
+ * The contract of every {@link ObjectStore}, written to what S3 does: what passes here behaves the same in the cloud.
+ *
+ * @module
+ */
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type PassTime, waitUntil } from "./contract-harness.ts";
+import { describeListing } from "./object-listing.contract.ts";
+import type { ObjectStore } from "./object-store.ts";
+
+/** One adapter, ready to be used. The presigned URLs have a contract of their own. */
+export interface ObjectStoreHarness {
+  store: ObjectStore;
+  passTime: PassTime;
+  close: () => Promise<void>;
+}
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const textOf = (bytes: Uint8Array | null | undefined) => (bytes ? new TextDecoder().decode(bytes) : null);
+
+/** Registers the suite. The store may hold other objects: every test has a folder of its own. */
+export function describeObjectStoreContract(name: string, factory: () => Promise<ObjectStoreHarness>): void {
+  describe(`object store contract: ${name}`, () => {
+    let harness: ObjectStoreHarness;
+    let store: ObjectStore;
+    beforeAll(async () => {
+      harness = await factory();
+      store = harness.store;
+    });
+    afterAll(() => harness.close());
+
+    const folder = () => `contract/${randomUUID()}`;
+
+    describe("reading and creating", () => {
+      test("an object that nobody created is null everywhere", async () => {
+        const key = `${folder()}/absent`;
+        expect(await store.head(key)).toBeNull();
+        expect(await store.get(key)).toBeNull();
+        expect(await store.range(key, 0, 1)).toBeNull();
+      });
+
+      test("what was put is got back with its size, etag and the store's time in whole seconds", async () => {
+        const key = `${folder()}/a.bin`;
+        const before = await store.now();
+        const put = await store.putIfAbsent(key, bytesOf("hello"));
+        const after = await store.now();
+
+        const object = await store.get(key);
+        expect(put.outcome).toBe("created");
+        expect(textOf(object?.bytes)).toBe("hello");
+        expect(object).toMatchObject({ key, sizeBytes: 5 });
+        expect(await store.head(key)).toEqual({ ...object, bytes: undefined });
+        expect(put).toMatchObject({ info: { key, etag: object?.etag, sizeBytes: 5 } });
+        const lastModifiedMs = object?.lastModifiedMs ?? Number.NaN;
+        expect(lastModifiedMs % 1000).toBe(0);
+        expect(lastModifiedMs).toBeGreaterThanOrEqual(Math.floor(before / 1000) * 1000 - 1000);
+        expect(lastModifiedMs).toBeLessThanOrEqual(after + 1000);
+      });
+
+      test("an empty object is an object", async () => {
+        const key = `${folder()}/empty`;
+        await store.putIfAbsent(key, new Uint8Array());
+        expect((await store.get(key))?.bytes.byteLength).toBe(0);
+      });
+
+      test("the bytes handed over may be changed afterwards", async () => {
+        const key = `${folder()}/mine`;
+        // A Buffer, because its `slice` does not copy.
+        const bytes = Buffer.from("mine");
+        await store.putIfAbsent(key, bytes);
+        bytes.fill(0);
+        expect(textOf((await store.get(key))?.bytes)).toBe("mine");
+      });
+
+      test("a second put changes nothing and gets what stands there", async () => {
+        const key = `${folder()}/once`;
+        await store.putIfAbsent(key, bytesOf("first"));
+        const second = await store.putIfAbsent(key, bytesOf("second"));
+        expect(second.outcome === "exists" && textOf(second.object.bytes)).toBe("first");
+        expect(textOf((await store.get(key))?.bytes)).toBe("first");
+      });
+
+      test("a retry that meets its own first try sees its own bytes", async () => {
+        const key = `${folder()}/retried`;
+        const first = await store.putIfAbsent(key, bytesOf("same"));
+        const retry = await store.putIfAbsent(key, bytesOf("same"));
+        expect(retry.outcome === "exists" && textOf(retry.object.bytes)).toBe("same");
+        expect(retry.outcome === "exists" && retry.object.etag).toBe(
+          first.outcome === "created" && first.info.etag,
+        );
+      });
+
+      test("of ten who race to create, one wins and nine adopt its bytes", async () => {
+        const key = `${folder()}/race`;
+        const racers = Array.from({ length: 10 }, (_, racer) =>
+          store.putIfAbsent(key, bytesOf(`racer ${racer}`)),
+        );
+        const outcomes = await Promise.all(racers);
+        const standing = textOf((await store.get(key))?.bytes);
+        expect(outcomes.filter(({ outcome }) => outcome === "created")).toHaveLength(1);
+        for (const [racer, put] of outcomes.entries()) {
+          const seen = put.outcome === "exists" ? textOf(put.object.bytes) : `racer ${racer}`;
+          expect(seen).toBe(standing);
+        }
+      });
+
+      test("an object larger than the caller's limit is a typed error", async () => {
+        const key = `${folder()}/large`;
+        await store.putIfAbsent(key, bytesOf("12345"));
+        await expect(store.get(key, { maxBytes: 4 })).rejects.toMatchObject({ code: "object-too-large" });
+        expect(textOf((await store.get(key, { maxBytes: 5 }))?.bytes)).toBe("12345");
+      });
+
+      test("a range is read as asked, one past the end is a typed error", async () => {
+        const key = `${folder()}/range`;
+        await store.putIfAbsent(key, bytesOf("0123456789"));
+        expect(textOf(await store.range(key, 2, 5))).toBe("234");
+        expect(textOf(await store.range(key, 0, 10))).toBe("0123456789");
+        for (const [start, end] of [
+          [8, 11],
+          [10, 12],
+          [3, 3],
+          [-1, 2],
+        ] as const) {
+          await expect(store.range(key, start, end)).rejects.toMatchObject({ code: "range-not-satisfiable" });
+        }
+      });
+
+      test("delete is idempotent, and the key can be created anew", async () => {
+        const key = `${folder()}/deleted`;
+        await store.putIfAbsent(key, bytesOf("old"));
+        await store.delete(key);
+        await store.delete(key);
+        expect(await store.get(key)).toBeNull();
+        expect((await store.putIfAbsent(key, bytesOf("new"))).outcome).toBe("created");
+        expect(textOf((await store.get(key))?.bytes)).toBe("new");
+      });
+    });
+
+    describe("compare-and-swap", () => {
+      test("it creates when nothing was there, replaces what was read, and refuses what has changed", async () => {
+        const key = `${folder()}/head.json`;
+        const created = await store.compareAndSwap(key, bytesOf("1"), null);
+        const again = await store.compareAndSwap(key, bytesOf("x"), null);
+        const first = created.outcome === "swapped" ? created.info.etag : "";
+        const swapped = await store.compareAndSwap(key, bytesOf("22"), first);
+        const stale = await store.compareAndSwap(key, bytesOf("x"), first);
+
+        expect([created.outcome, again.outcome, swapped.outcome, stale.outcome]).toEqual([
+          "swapped",
+          "conflict",
+          "swapped",
+          "conflict",
+        ]);
+        expect(textOf((await store.get(key))?.bytes)).toBe("22");
+        const head = await store.head(key);
+        expect(head).toMatchObject({
+          sizeBytes: 2,
+          etag: swapped.outcome === "swapped" && swapped.info.etag,
+        });
+        expect(head?.etag).not.toBe(first);
+        expect((await store.list(key)).objects).toEqual([head]);
+        expect(textOf(await store.range(key, 1, 2))).toBe("2");
+      });
+
+      test("an object that was created once can be swapped, and is never created again", async () => {
+        const key = `${folder()}/plain`;
+        const put = await store.putIfAbsent(key, bytesOf("plain"));
+        const etag = put.outcome === "created" ? put.info.etag : "";
+        expect((await store.compareAndSwap(key, bytesOf("swapped"), etag)).outcome).toBe("swapped");
+        const retry = await store.putIfAbsent(key, bytesOf("plain"));
+        expect(retry.outcome === "exists" && textOf(retry.object.bytes)).toBe("swapped");
+      });
+
+      test("a swap of a missing object is a typed error: S3 answers 404, not 412", async () => {
+        const key = `${folder()}/gone`;
+        const put = await store.putIfAbsent(key, bytesOf("gone"));
+        await store.delete(key);
+        const swap = store.compareAndSwap(key, bytesOf("x"), put.outcome === "created" ? put.info.etag : "");
+        await expect(swap).rejects.toMatchObject({ code: "no-such-object" });
+      });
+
+      test("a swapped object that was deleted starts anew", async () => {
+        const key = `${folder()}/again`;
+        const first = await store.compareAndSwap(key, bytesOf("1"), null);
+        const etag = first.outcome === "swapped" ? first.info.etag : "";
+        await store.compareAndSwap(key, bytesOf("two"), etag);
+        await store.delete(key);
+        expect(await store.get(key)).toBeNull();
+        expect((await store.list(key)).objects).toEqual([]);
+        expect((await store.compareAndSwap(key, bytesOf("three"), null)).outcome).toBe("swapped");
+        expect((await store.compareAndSwap(key, bytesOf("x"), etag)).outcome).toBe("conflict");
+        expect(textOf((await store.get(key))?.bytes)).toBe("three");
+      });
+
+      test("eight writers increment a counter 25 times each: it counts exactly the swaps that succeeded", async () => {
+        const key = `${folder()}/counter`;
+        await store.compareAndSwap(key, bytesOf("0"), null);
+        const writer = async () => {
+          let wins = 0;
+          for (let turn = 0; turn < 25; turn += 1) {
+            const read = await store.get(key);
+            const next = bytesOf(String(Number(textOf(read?.bytes)) + 1));
+            const swap = await store.compareAndSwap(key, next, read?.etag ?? "");
+            if (swap.outcome === "swapped") wins += 1;
+          }
+          return wins;
+        };
+        const wins = await Promise.all(Array.from({ length: 8 }, writer));
+        const total = wins.reduce((sum, count) => sum + count, 0);
+        expect(Number(textOf((await store.get(key))?.bytes))).toBe(total);
+        expect(total).toBeGreaterThanOrEqual(25);
+      });
+    });
+
+    describe("listing", () => describeListing(() => store));
+
+    test.each(["", "/a", "a/", "a//b", "a/../b", "./a", "a\u0000b", "a\nb", "\ud800", "k".repeat(1025)])(
+      "the key %j is refused",
+      async (key) => {
+        await expect(store.get(key)).rejects.toMatchObject({ code: "invalid-key" });
+        await expect(store.putIfAbsent(key, bytesOf("x"))).rejects.toMatchObject({ code: "invalid-key" });
+      },
+    );
+
+    test("listeners hear of created objects under their prefix, key decoded, until they stop listening", async () => {
+      const prefix = `${folder()}/`;
+      const heard = new Set<string>();
+      const stop = store.onCreated(prefix, ({ key }) => heard.add(key));
+      await store.putIfAbsent(`${prefix}a b+c%20é`, bytesOf("x"));
+      await store.putIfAbsent(`${folder()}/elsewhere`, bytesOf("x"));
+      await store.compareAndSwap(`${prefix}swapped`, bytesOf("x"), null);
+      await waitUntil(harness.passTime, "both events came", async () => heard.size >= 2);
+      expect(heard).toEqual(new Set([`${prefix}a b+c%20é`, `${prefix}swapped`]));
+      stop();
+    });
+  });
+}

@@ -1,0 +1,43 @@
+/**
+ * What every trigger is given: runs, queues, and where to report.
+ *
+ * @module
+ */
+import type { FunctionMessage } from "../../schemas/index.ts";
+import type { Nudger } from "../rounds/nudger.ts";
+import type { RunContext } from "../rounds/run-context.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { Queue } from "../storage/queue.ts";
+
+/** One line for an operator, with fields for a machine. */
+export type Log = (
+  level: "info" | "warning" | "error",
+  message: string,
+  fields?: Record<string, unknown>,
+) => void;
+
+export interface TriggerEnvironment {
+  readonly store: ObjectStore;
+  /** Messages for the functions themselves. */
+  readonly functions: Queue;
+  /** Jobs for evaluators. */
+  readonly jobs: Queue;
+  readonly nudger: Nudger;
+  readonly log: Log;
+  /** Opens a run once and keeps it. */
+  run(run: string): Promise<RunContext>;
+  /** The last round seen open in a run: where the next read begins. A hint, shared by the handlers of a process. */
+  readonly openRounds: Map<string, number>;
+  /** Called after every tick that looked at a run (the embedded API pushes pictures to pages from it). */
+  readonly onTick?: (run: string) => void;
+}
+
+/** Asks for a decision: ticks are consumed in batches, one decision a run and batch. */
+export async function sendTick(
+  environment: TriggerEnvironment,
+  run: string,
+  delaySeconds = 0,
+): Promise<void> {
+  const message: FunctionMessage = { type: "tick", run };
+  await environment.functions.send(JSON.stringify(message), delaySeconds > 0 ? { delaySeconds } : {});
+}

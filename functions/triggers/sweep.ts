@@ -1,0 +1,46 @@
+/**
+ * The sweep: finds what no event announced. It ticks every active run, asks again for what the phase waits for, looks
+ * for uploads whose event was lost, and mends what a crash left behind.
+ *
+ * @module
+ */
+import { keys, parseSubmissionKey, parseUploadKey, prefixes } from "../../schemas/index.ts";
+import type { Nudge } from "../coordinator/decision.ts";
+import type { RunContext } from "../rounds/run-context.ts";
+import { missingWork } from "../rounds/upkeep.ts";
+import { listAll } from "../storage/object-store.ts";
+import type { TriggerEnvironment } from "./environment.ts";
+import { tick } from "./tick.ts";
+
+export async function sweep(environment: TriggerEnvironment): Promise<void> {
+  for await (const { key } of listAll(environment.store, prefixes.active())) {
+    await sweepRun(environment, key.slice(prefixes.active().length));
+  }
+}
+
+async function sweepRun(environment: TriggerEnvironment, run: string): Promise<void> {
+  const { nudger, store } = environment;
+  const context = await environment.run(run);
+  const { facts } = await tick(environment, run, true);
+  if (facts.phase === "train") await nudger.send(await uncheckedUploads(context, facts.round));
+  const missing = await missingWork(context, facts.round);
+  await nudger.send(missing);
+  // The last state and the last held-out loss stand: nothing will ever be missing again.
+  if (facts.phase === "finished" && missing.length === 0) await store.delete(keys.active(run));
+}
+
+/** Uploads of peers that have no submission yet: their events may have been lost. */
+async function uncheckedUploads(context: RunContext, round: number): Promise<Nudge[]> {
+  const submitted = new Set<string>();
+  for await (const { key } of listAll(context.store, prefixes.sealed(context.run, round))) {
+    const parsed = parseSubmissionKey(key);
+    if (parsed?.part === "submission") submitted.add(parsed.peer);
+  }
+  const nudges: Nudge[] = [];
+  for await (const { key } of listAll(context.store, prefixes.uploads(context.run, round))) {
+    const upload = parseUploadKey(key);
+    if (upload === null || submitted.has(upload.peer)) continue;
+    nudges.push({ queue: "functions", message: { type: "created", key } });
+  }
+  return nudges;
+}

@@ -1,0 +1,32 @@
+/**
+ * A tick: decide until there is nothing left to decide, then set the timer of the phase that was entered.
+ *
+ * @module
+ */
+import { DEADLINE_MARGIN_MS } from "../coordinator/deadlines.ts";
+import { type Advanced, advance } from "../rounds/advance.ts";
+import { workAfter } from "../rounds/upkeep.ts";
+import { sendTick, type TriggerEnvironment } from "./environment.ts";
+
+/** SQS delays a message by 15 minutes at most; later deadlines are the sweep's. */
+const MAX_DELAY_SECONDS = 900;
+
+export async function tick(environment: TriggerEnvironment, run: string, sweep = false): Promise<Advanced> {
+  const { nudger, log, openRounds, onTick } = environment;
+  const context = await environment.run(run);
+  const advanced = await advance(context, {
+    from: openRounds.get(run) ?? 1,
+    sweep,
+    send: (nudges) => nudger.send(nudges),
+    onFinished: (round) => nudger.send(workAfter(context, round)),
+  });
+  const { facts, asOfMs, decision, recorded } = advanced;
+  openRounds.set(run, facts.round);
+  for (const type of recorded) log("info", `${type} recorded`, { run, round: facts.round });
+  if (recorded.length > 0 && decision.endsAtMs !== null) {
+    const delaySeconds = Math.ceil((decision.endsAtMs + DEADLINE_MARGIN_MS - asOfMs) / 1_000);
+    if (delaySeconds > 0 && delaySeconds <= MAX_DELAY_SECONDS) await sendTick(environment, run, delaySeconds);
+  }
+  onTick?.(run);
+  return advanced;
+}

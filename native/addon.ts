@@ -1,0 +1,54 @@
+/**
+ * Loads the C++ addon (`addon.cc`) and shows it as {@link Kernels}, after a self-test against the reference.
+ *
+ * @module
+ */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { OuterloopError } from "../schemas/errors.ts";
+import { type Kernels, referenceKernels } from "./kernels.ts";
+import { CHUNK } from "./layout.ts";
+import { KEEP_COUNTS, type KeepCount, recordFormat } from "./record.ts";
+
+/**
+ * Finds the addon under `prebuilds/` and checks it.
+ *
+ * @throws whatever the loader throws; `native-codec-differs` where its results are not those of the reference.
+ */
+export function loadAddon(): Kernels {
+  const find: (root: string) => Omit<Kernels, "backend"> = createRequire(import.meta.url)("node-gyp-build");
+  const kernels: Kernels = { ...find(fileURLToPath(new URL("..", import.meta.url))), backend: "native" };
+  for (const k of KEEP_COUNTS) {
+    const native = exercise(kernels, k);
+    if (exercise(referenceKernels, k).every((bytes, i) => bytes.equals(native[i] as Buffer))) continue;
+    throw new OuterloopError(
+      "native-codec-differs",
+      `the addon gives other bytes than the reference at k = ${k}`,
+    );
+  }
+  return kernels;
+}
+
+/** Runs every kernel on one whole chunk and a short tail, and returns all that came out. */
+function exercise(kernels: Kernels, k: KeepCount): Buffer[] {
+  const elements = CHUNK + 100;
+  const chunks = 2;
+  const [beta, alpha] = [Math.fround(0.95), Math.fround(1.3)];
+  const delta = Float32Array.from({ length: elements }, (_, i) => ((i * 7919) % 4099) * 1e-6 - 2e-3);
+  const error = delta.toReversed();
+  const records = new Uint8Array(chunks * recordFormat(k).recordBytes);
+  const norms = new Float64Array(chunks);
+  const dense = new Float32Array(elements);
+  const next = new Float32Array(elements);
+  const found = [kernels.findNonFinite(delta, error, beta)];
+  kernels.compress(delta, error, beta, k, records);
+  found.push(kernels.findInvalid(records, k, elements, 1), kernels.findInvalid(records, k, CHUNK + 1, 1));
+  kernels.recordNorms(records, k, norms);
+  kernels.decode(records, k, dense);
+  const sum = dense.slice();
+  kernels.addScaled(records, k, -0.5, sum);
+  found.push(kernels.aggregate(records, k, Float32Array.of(0.7), alpha, delta, next));
+  return [error, records, norms, dense, sum, next, Int32Array.from(found)].map((array) =>
+    Buffer.from(array.buffer, array.byteOffset, array.byteLength),
+  );
+}

@@ -1,0 +1,84 @@
+// Reading records in bulk and the outer step: the twin of decode.ts and aggregate.ts.
+#pragma once
+#include "record.h"
+
+namespace outerloop {
+
+inline int ElementsOfChunk(size_t elements, int chunk) {
+  const size_t left = elements - static_cast<size_t>(chunk) * kChunk;
+  return left < kChunk ? static_cast<int>(left) : kChunk;
+}
+
+// Position of the first record that is not valid, or -1. Records chunk-major, `peers` per chunk.
+template <int kKeep>
+ptrdiff_t FindInvalid(const uint8_t* records, size_t elements, size_t peers) {
+  if (peers == 0) return -1;
+  ptrdiff_t position = 0;
+  for (int chunk = 0; chunk < ChunksOf(elements); chunk++) {
+    for (size_t peer = 0; peer < peers; peer++, position++) {
+      const uint8_t* record = records + static_cast<size_t>(position) * Record<kKeep>::kBytes;
+      if (!Record<kKeep>::IsValid(record, ElementsOfChunk(elements, chunk))) return position;
+    }
+  }
+  return -1;
+}
+
+// Dense values; what no record keeps is +0.
+template <int kKeep>
+void Decode(const uint8_t* records, float* out, size_t elements) {
+  memset(out, 0, 4 * elements);
+  for (int chunk = 0; chunk < ChunksOf(elements); chunk++, records += Record<kKeep>::kBytes, out += kChunk) {
+    const int count = ElementsOfChunk(elements, chunk);
+    float value[4];
+    Record<kKeep>::LevelValues(records, 1.0f, value);
+    Record<kKeep>::ForEachEntry(records, [&](int, int index, int code) {
+      if (index < count) out[index] = value[code];
+    });
+  }
+}
+
+// out += value * factor at every kept entry.
+template <int kKeep>
+void AddScaled(const uint8_t* records, float factor, float* out, size_t elements) {
+  for (int chunk = 0; chunk < ChunksOf(elements); chunk++, records += Record<kKeep>::kBytes, out += kChunk) {
+    const int count = ElementsOfChunk(elements, chunk);
+    float value[4];
+    Record<kKeep>::LevelValues(records, factor, value);
+    Record<kKeep>::ForEachEntry(records, [&](int, int index, int code) {
+      if (index < count) out[index] = out[index] + value[code];
+    });
+  }
+}
+
+// next = theta - alpha * sum of the peers' updates; lowest element of `next` that is not finite, or -1.
+// One chunk's sum stays in the first-level cache while all peers scatter into it.
+template <int kKeep>
+ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t peers, float alpha,
+                    const float* theta, float* next, size_t elements) {
+  ptrdiff_t non_finite = -1;
+  float sum[kChunk];
+  for (int chunk = 0; chunk < ChunksOf(elements); chunk++) {
+    memset(sum, 0, sizeof sum);
+    for (size_t peer = 0; peer < peers; peer++, records += Record<kKeep>::kBytes) {
+      float value[4];
+      Record<kKeep>::LevelValues(records, coefficients[peer], value);
+      Record<kKeep>::ForEachEntry(records, [&](int, int index, int code) { sum[index] += value[code]; });
+    }
+    const size_t first = static_cast<size_t>(chunk) * kChunk;
+    const int count = ElementsOfChunk(elements, chunk);
+    int32_t largest = 0;
+    for (int i = 0; i < count; i++) {
+      const float step = alpha * sum[i];
+      const float result = theta[first + i] - step;
+      next[first + i] = result;
+      largest = Key(result) > largest ? Key(result) : largest;
+    }
+    if (non_finite >= 0 || largest < static_cast<int32_t>(kInfinityKey)) continue;
+    int i = 0;
+    while (IsFinite(next[first + i])) i++;
+    non_finite = static_cast<ptrdiff_t>(first) + i;
+  }
+  return non_finite;
+}
+
+}  // namespace outerloop

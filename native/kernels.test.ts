@@ -1,0 +1,234 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { CHUNK, KEEP_COUNTS, type KeepCount } from "./codec.ts";
+import { type Kernels, referenceKernels } from "./kernels.ts";
+import { compressNaively } from "./oracle.ts";
+import { emptyEntries, recordFormat, unpackRecord } from "./record.ts";
+import { allKernels, bytesOf, nativeKernels, oddInput, oddValues } from "./testing.ts";
+
+const keepCounts = fc.constantFrom(...KEEP_COUNTS);
+const betas = fc.constantFrom(0, 0.5, Math.fround(0.95), 1);
+const { fround } = Math;
+
+describe.each(KEEP_COUNTS)("records of k = %i", (k) => {
+  test("have the size and the bits the specification gives", () => {
+    const sizes: Record<KeepCount, number> = { 16: 28, 32: 48, 64: 84, 128: 148, 256: 260 };
+    expect(recordFormat(k).recordBytes).toBe(sizes[k]);
+    fc.assert(
+      fc.property(oddInput, betas, (input, beta) => {
+        const delta = oddValues(input);
+        const error = oddValues({ ...input, seed: input.seed + 1 });
+        if (referenceKernels.findNonFinite(delta, error, beta) >= 0) return;
+        const expected = compressNaively(delta, error, beta, k);
+        const records = compressWith(referenceKernels, delta, error, beta, k);
+        expect(bytesOf(records).equals(expected.records)).toBe(true);
+        expect(bytesOf(error).equals(bytesOf(expected.error))).toBe(true);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test("are valid, keep the largest magnitudes, and return what they drop to the error state", () => {
+    fc.assert(
+      fc.property(oddInput, (input) => {
+        const delta = oddValues(input);
+        const error = new Float32Array(delta.length);
+        const records = compressWith(referenceKernels, delta, error, 1, k);
+        expect(referenceKernels.findInvalid(records, k, delta.length, 1)).toBe(-1);
+        const decoded = new Float32Array(delta.length);
+        referenceKernels.decode(records, k, decoded);
+        const kept = delta.map((x, i) => x - (decoded[i] as number));
+        // An element not kept decodes to +0, and x - 0 = x but for the sign of zero.
+        kept.forEach((x, i) => {
+          expect(error[i]).toBe(x === 0 ? error[i] : x);
+        });
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
+
+describe.runIf(nativeKernels)("the addon gives the bytes of the reference", () => {
+  const native = nativeKernels ?? referenceKernels;
+
+  test("compress, then everything that reads the records", () => {
+    fc.assert(
+      fc.property(oddInput, betas, keepCounts, (input, beta, k) => {
+        const delta = oddValues(input);
+        const error = oddValues({ ...input, seed: ~input.seed });
+        const [a, b] = [referenceKernels, native].map((kernels) => {
+          const state = error.slice();
+          const found = [kernels.findNonFinite(delta, state, beta)];
+          if (found[0] !== -1) return [Int32Array.from(found)];
+          const records = compressWith(kernels, delta, state, beta, k);
+          found.push(kernels.findInvalid(records, k, delta.length, 1));
+          const norms = new Float64Array(Math.ceil(delta.length / CHUNK));
+          kernels.recordNorms(records, k, norms);
+          const dense = new Float32Array(delta.length);
+          kernels.decode(records, k, dense);
+          const sum = error.slice();
+          kernels.addScaled(records, k, fround(-0.3), sum);
+          return [records, state, norms, dense, sum, Int32Array.from(found)];
+        });
+        expect(a?.map(bytesOf)).toEqual(b?.map(bytesOf));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("aggregate any number of peers", () => {
+    fc.assert(
+      fc.property(oddInput, keepCounts, fc.integer({ min: 0, max: 5 }), (input, k, peers) => {
+        const theta = oddValues({ ...input, kind: "random" });
+        const records = chunkMajor(input, k, peers);
+        const coefficients = Float32Array.from({ length: peers }, (_, p) => 1 / (p + 3));
+        const [a, b] = [referenceKernels, native].map((kernels) => {
+          const next = new Float32Array(theta.length);
+          const found = kernels.aggregate(records, k, coefficients, fround(1.7), theta, next);
+          return [found, bytesOf(next)];
+        });
+        expect(a).toEqual(b);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("judge damaged and random records alike", () => {
+    fc.assert(
+      fc.property(oddInput, keepCounts, fc.nat(), fc.integer({ min: 1, max: 255 }), (input, k, at, flip) => {
+        const records = chunkMajor(input, k, 1);
+        records[at % records.length] = (records[at % records.length] as number) ^ flip;
+        const verdicts = [referenceKernels, native].map((kernels) =>
+          kernels.findInvalid(records, k, input.elements, 1),
+        );
+        expect(verdicts[0]).toBe(verdicts[1]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("find the same element that is not finite", () => {
+    fc.assert(
+      fc.property(
+        oddInput,
+        fc.nat(),
+        fc.constantFrom(Number.NaN, Infinity, -Infinity, 3.4e38),
+        (input, at, bad) => {
+          const delta = oddValues(input);
+          const error = new Float32Array(delta.length);
+          delta[at % delta.length] = bad;
+          error[at % delta.length] = bad;
+          const expected = referenceKernels.findNonFinite(delta, error, 1);
+          expect(native.findNonFinite(delta, error, 1)).toBe(expected);
+          expect(expected).toBeGreaterThanOrEqual(0);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe.runIf(nativeKernels)("the addon stays within its arrays", () => {
+  const native = nativeKernels ?? referenceKernels;
+
+  test("with random bytes as records", () => {
+    fc.assert(
+      fc.property(
+        keepCounts,
+        fc.uint8Array({ minLength: 520, maxLength: 520 }),
+        fc.integer({ min: 1, max: 8192 }),
+        (k, noise, elements) => {
+          const chunks = Math.ceil(elements / CHUNK);
+          const records = noise.slice(0, chunks * recordFormat(k).recordBytes);
+          const out = new Float32Array(elements);
+          native.decode(records, k, out);
+          native.addScaled(records, k, 1, out);
+          native.recordNorms(records, k, new Float64Array(chunks));
+          native.aggregate(records, k, Float32Array.of(1), 1, out, out.slice());
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test("and answers a wrong argument with a TypeError", () => {
+    const vector = new Float32Array(CHUNK);
+    const records = new Uint8Array(84);
+    const loose = native as unknown as Record<string, (...values: unknown[]) => unknown>;
+    const calls: [string, ...unknown[]][] = [
+      ["findNonFinite"],
+      ["findNonFinite", vector, new Float32Array(1), 1],
+      ["findNonFinite", vector, new Float64Array(CHUNK), 1],
+      ["findNonFinite", [], [], 1],
+      ["compress", vector, new Float32Array(CHUNK), 1, 64, new Uint8Array(83)],
+      ["compress", vector, new Float32Array(CHUNK), 1, 63, records],
+      ["compress", vector, vector, 1, 64, records],
+      ["compress", vector, new Float32Array(CHUNK), "1", 64, records],
+      ["findInvalid", records, 64, CHUNK + 1, 1],
+      ["findInvalid", records, 64, CHUNK, 2],
+      ["findInvalid", records, 64, 2 ** 53, 2 ** 53],
+      ["findInvalid", records, 64, -1, 1],
+      ["findInvalid", records, 64, Number.NaN, 1],
+      ["recordNorms", records, 64, new Float64Array(2)],
+      ["decode", records, 64, new Float32Array(CHUNK + 1)],
+      ["decode", records, 64, null],
+      ["addScaled", records, 64, undefined, vector],
+      ["aggregate", records, 64, new Float32Array(2), 1, vector, vector],
+      ["aggregate", records, 64, new Float32Array(1), 1, vector, new Float32Array(1)],
+    ];
+    for (const [name, ...values] of calls) expect(() => loose[name]?.(...values), name).toThrow(TypeError);
+  });
+});
+
+test("every kernel set is complete", () => {
+  for (const kernels of allKernels)
+    expect(Object.keys(kernels).sort()).toEqual(Object.keys(referenceKernels).sort());
+});
+
+test("unpacking a record gives back its entries", () => {
+  const format = recordFormat(16);
+  const delta = Float32Array.from({ length: CHUNK }, (_, i) => (i % 256 === 255 ? -1 - i / CHUNK : 0));
+  const records = compressWith(referenceKernels, delta, new Float32Array(CHUNK), 1, 16);
+  const entries = emptyEntries(format);
+  expect(unpackRecord(format, records, entries)).toBe(16);
+  expect([...entries.indices]).toEqual(Array.from({ length: 16 }, (_, j) => 256 * j + 255));
+  expect([...entries.codes]).toEqual(Array.from({ length: 16 }, (_, j) => (j < 8 ? 2 : 3)));
+});
+
+function compressWith(
+  kernels: Kernels,
+  delta: Float32Array,
+  error: Float32Array,
+  beta: number,
+  k: KeepCount,
+): Uint8Array {
+  const records = new Uint8Array(Math.ceil(delta.length / CHUNK) * recordFormat(k).recordBytes);
+  kernels.compress(delta, error, beta, k, records);
+  return records;
+}
+
+/** Records of several peers, chunk 0 of peer 0, of peer 1, ... */
+function chunkMajor(
+  input: {
+    kind: "random" | "ties" | "denormal" | "huge" | "zeros" | "spike" | "bits";
+    seed: number;
+    elements: number;
+  },
+  k: KeepCount,
+  peers: number,
+): Uint8Array {
+  const { recordBytes } = recordFormat(k);
+  const chunks = Math.ceil(input.elements / CHUNK);
+  const all = new Uint8Array(chunks * peers * recordBytes);
+  for (let peer = 0; peer < peers; peer++) {
+    const delta = oddValues({ ...input, seed: input.seed + peer });
+    const own = compressWith(referenceKernels, delta, new Float32Array(delta.length), 1, k);
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      all.set(
+        own.subarray(chunk * recordBytes, (chunk + 1) * recordBytes),
+        (chunk * peers + peer) * recordBytes,
+      );
+    }
+  }
+  return all;
+}

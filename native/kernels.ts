@@ -1,0 +1,55 @@
+/**
+ * The bulk work on records, the only thing in which the two backends differ.
+ *
+ * @module
+ */
+import { aggregate } from "./aggregate.ts";
+import { compress, findNonFinite } from "./compress.ts";
+import { addScaled, decode, findInvalid, recordNorms } from "./decode.ts";
+import { type KeepCount, recordFormat } from "./record.ts";
+
+/** Which implementation does the bulk work. */
+export type Backend = "native" | "typescript";
+
+/**
+ * Each function works on one tensor part whose chunks are whole but for the last. All results are byte-identical
+ * between backends. Vectors are f32 `[elements]`, records `[chunks x recordBytes]` unless said otherwise;
+ * numbers given must be f32 values.
+ */
+export interface Kernels {
+  readonly backend: Backend;
+  /** Lowest element where beta * e + delta is not finite, or -1. */
+  findNonFinite(delta: Float32Array, error: Float32Array, beta: number): number;
+  /** Error feedback and compression; `error` is updated in place. Input must be finite. */
+  compress(delta: Float32Array, error: Float32Array, beta: number, k: KeepCount, records: Uint8Array): void;
+  /** Position of the first record that is not valid, or -1; `records` is chunk-major `[chunks x peers]`. */
+  findInvalid(records: Uint8Array, k: KeepCount, elements: number, peers: number): number;
+  /** Squared norm of each record, f64 `[chunks]`. */
+  recordNorms(records: Uint8Array, k: KeepCount, norms: Float64Array): void;
+  /** Dense values. */
+  decode(records: Uint8Array, k: KeepCount, out: Float32Array): void;
+  /** Adds value * factor at every kept entry. */
+  addScaled(records: Uint8Array, k: KeepCount, factor: number, out: Float32Array): void;
+  /** The outer step into `next`; lowest element that is not finite, or -1. Records chunk-major. */
+  aggregate(
+    records: Uint8Array,
+    k: KeepCount,
+    coefficients: Float32Array,
+    alpha: number,
+    theta: Float32Array,
+    next: Float32Array,
+  ): number;
+}
+
+/** The readable implementation: oracle of every other one, and what runs where no addon can be loaded. */
+export const referenceKernels: Kernels = {
+  backend: "typescript",
+  findNonFinite,
+  compress: (delta, error, beta, k, records) => compress(delta, error, beta, recordFormat(k), records),
+  findInvalid: (records, k, elements, peers) => findInvalid(records, recordFormat(k), elements, peers),
+  recordNorms: (records, k, norms) => recordNorms(records, recordFormat(k), norms),
+  decode: (records, k, out) => decode(records, recordFormat(k), out),
+  addScaled: (records, k, factor, out) => addScaled(records, recordFormat(k), factor, out),
+  aggregate: (records, k, coefficients, alpha, theta, next) =>
+    aggregate(records, recordFormat(k), coefficients, alpha, theta, next),
+};

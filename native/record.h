@@ -1,0 +1,149 @@
+// The EF84 record in C++: the twin of record.ts. Byte layout: docs/protocol.md. Little-endian hosts only.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace outerloop {
+
+constexpr int kChunk = 4096;  // elements per chunk
+constexpr uint32_t kInfinityKey = 0x7f800000u;
+constexpr uint16_t kLargestLevel = 0x7f7f;  // largest finite bfloat16
+
+inline uint32_t FloatBits(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+inline float BitsFloat(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+// Magnitude as an integer: the order of the keys is the order of |x|. It fits a signed integer, which is what
+// baseline vector units compare.
+inline int32_t Key(float x) { return static_cast<int32_t>(FloatBits(x) & 0x7fffffffu); }
+
+inline bool IsFinite(float x) { return (FloatBits(x) & kInfinityKey) != kInfinityKey; }
+
+// Magnitude to bfloat16, nearest even, clamped to the largest finite value.
+inline uint16_t ToLevel(float magnitude) {
+  const uint32_t u = FloatBits(magnitude);
+  const uint32_t level = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+  return static_cast<uint16_t>(level < kLargestLevel ? level : kLargestLevel);
+}
+
+inline float FromLevel(uint16_t level) { return BitsFloat(static_cast<uint32_t>(level) << 16); }
+
+inline int ChunksOf(size_t elements) { return static_cast<int>((elements + kChunk - 1) / kChunk); }
+
+constexpr int Log2(int n) { return n == 1 ? 0 : 1 + Log2(n / 2); }
+
+// One record of kKeep entries. The functions that read take any bytes: they never leave the record or the chunk.
+template <int kKeep>
+struct Record {
+  static constexpr int kLowBits = 12 - Log2(kKeep);
+  static constexpr int kEntryBits = kLowBits + 2;
+  static constexpr int kLowMask = (1 << kLowBits) - 1;
+  static constexpr int kBitmapBytes = kKeep / 4;
+  static constexpr int kLevelOffset = kBitmapBytes + kKeep * kEntryBits / 8;
+  static constexpr int kBytes = kLevelOffset + 4;
+
+  // `index` ascending; code = sign << 1 | high.
+  static void Pack(const uint16_t* index, const uint8_t* code, uint16_t low, uint16_t high, uint8_t* record) {
+    memset(record, 0, kBytes);
+    for (int j = 0; j < kKeep; j++) {
+      const int position = (index[j] >> kLowBits) + j;
+      record[position >> 3] = static_cast<uint8_t>(record[position >> 3] | 1 << (position & 7));
+      // The levels stand behind the entries, so four bytes from an entry's first one are inside the record.
+      uint8_t* at = record + kBitmapBytes + j * kEntryBits / 8;
+      const uint32_t entry = static_cast<uint32_t>(code[j] << kLowBits | (index[j] & kLowMask));
+      uint32_t word;
+      memcpy(&word, at, 4);
+      word |= entry << (j * kEntryBits & 7);
+      memcpy(at, &word, 4);
+    }
+    memcpy(record + kLevelOffset, &low, 2);
+    memcpy(record + kLevelOffset + 2, &high, 2);
+  }
+
+  static int Entry(const uint8_t* record, int j) {
+    uint32_t word;
+    memcpy(&word, record + kBitmapBytes + j * kEntryBits / 8, 4);
+    return static_cast<int>(word >> (j * kEntryBits & 7)) & ((1 << kEntryBits) - 1);
+  }
+
+  static uint16_t Low(const uint8_t* record) { return Level(record + kLevelOffset); }
+  static uint16_t High(const uint8_t* record) { return Level(record + kLevelOffset + 2); }
+
+  // Values of codes 0..3 under a factor: one rounding per level.
+  static void LevelValues(const uint8_t* record, float factor, float value[4]) {
+    value[0] = FromLevel(Low(record)) * factor;
+    value[1] = FromLevel(High(record)) * factor;
+    value[2] = -value[0];
+    value[3] = -value[1];
+  }
+
+  // Calls visit(j, index, code) for the entries in order; index is 0..4095. A bitmap that could lead beyond the
+  // chunk has no entries: valid records never have one, and memory must be safe with any bytes. The bitmap is
+  // copied before it is judged, because the bytes may lie in memory that another thread writes.
+  template <class Visit>
+  static void ForEachEntry(const uint8_t* record, Visit visit) {
+    Bitmap bitmap;
+    if (!bitmap.Load(record)) return;
+    int j = 0;
+    for (int w = 0; w < Bitmap::kWords; w++) {
+      for (uint32_t rest = bitmap.words[w]; rest != 0; rest &= rest - 1, j++) {
+        const int position = 32 * w + __builtin_ctz(rest);
+        const int entry = Entry(record, j);
+        visit(j, (position - j) << kLowBits | (entry & kLowMask), entry >> kLowBits);
+      }
+    }
+  }
+
+  // The full check of record.ts. `elements` is the number of real elements of the chunk, 1..4096.
+  static bool IsValid(const uint8_t* record, int elements) {
+    Bitmap bitmap;
+    if (!bitmap.Load(record)) return false;
+    int previous = -1;
+    bool valid = Low(record) <= kLargestLevel && High(record) <= kLargestLevel;
+    ForEachEntry(record, [&](int j, int index, int code) {
+      valid &= index > previous;
+      if (elements < kKeep) valid &= index == j && (j < elements || code < 2);
+      previous = index;
+    });
+    return valid && (elements < kKeep || previous < elements);
+  }
+
+  // Both products are exact in f64; the addition rounds once.
+  static double SquaredNorm(const uint8_t* record) {
+    int num_high = 0;
+    for (int j = 0; j < kKeep; j++) num_high += Entry(record, j) >> kLowBits & 1;
+    const double low = FromLevel(Low(record)), high = FromLevel(High(record));
+    return high * high * num_high + low * low * (kKeep - num_high);
+  }
+
+ private:
+  struct Bitmap {
+    static constexpr int kWords = kBitmapBytes / 4;
+    uint32_t words[kWords];
+
+    // True if exactly kKeep bits are set and the last one is clear: then every index is below 4096.
+    bool Load(const uint8_t* record) {
+      memcpy(words, record, kBitmapBytes);
+      int count = 0;
+      for (uint32_t word : words) count += __builtin_popcount(word);
+      return count == kKeep && words[kWords - 1] >> 31 == 0;
+    }
+  };
+
+  static uint16_t Level(const uint8_t* at) {
+    uint16_t level;
+    memcpy(&level, at, 2);
+    return level;
+  }
+};
+
+}  // namespace outerloop

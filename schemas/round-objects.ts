@@ -1,0 +1,288 @@
+/**
+ * The five decision objects of a round, and what functions write between them. Each decision stores the time it was
+ * taken (`asOf`, the store's clock), a reason in words, and the hashes of what it used.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { shardFile } from "./genesis.ts";
+import {
+  bytes32Hex,
+  f32Hex,
+  f64Hex,
+  instant,
+  publicKeyHex,
+  roundNumber,
+  sha256Hex,
+  shardNumber,
+} from "./primitives.ts";
+import { keepCount } from "./run-config.ts";
+import { finalVerdict, submissionVerdict, verdictReason } from "./verdict.ts";
+
+const decision = { round: roundNumber, asOf: instant, reason: z.string().max(1_000) };
+
+/** 1, `roster.json`: who may submit, until when, on what terms. Ends the gathering. */
+export const roster = z.strictObject({
+  ...decision,
+  /** Hash of manifest r - 1 (genesis for round 1). */
+  previousManifest: sha256Hex,
+  /** Hash of the configuration this round runs under. */
+  config: sha256Hex,
+  /** Link 2r - 1 of the seed chain: assignment and proof slices. */
+  seed: bytes32Hex,
+  /** Ascending by peer id; the place in this list is the peer's position in every draw. */
+  peers: z.array(z.strictObject({ peer: publicKeyHex, intent: sha256Hex, awaited: z.boolean() })).min(1),
+  keep: keepCount,
+  alpha: f32Hex,
+  beta: f32Hex,
+  commitBy: instant,
+  /** Uploads begin before this (tickets expire) ... */
+  uploadBy: instant,
+  /** ... and are there by this, by `LastModified`. */
+  uploadedBy: instant,
+});
+export type Roster = z.infer<typeof roster>;
+
+/** 2, `cutoff.json`: the barrier. A commit that the API acknowledged was stored before it. */
+export const cutoff = z.strictObject({
+  ...decision,
+  roster: sha256Hex,
+  /** True: every awaited peer had delivered; false: the deadline passed. */
+  early: z.boolean(),
+});
+export type Cutoff = z.infer<typeof cutoff>;
+
+/** `{shard}.check.json`: the fast check of one uploaded shard. */
+export const check = z.strictObject({
+  round: roundNumber,
+  peer: publicKeyHex,
+  shard: shardNumber,
+  sha256: sha256Hex,
+  uploadedAt: instant,
+  /** Null: the payload is well formed. */
+  refusal: verdictReason.nullable(),
+  /** Per tensor of this shard, in table order. */
+  squaredNorms: z.array(z.strictObject({ tensor: z.int().min(0), squaredNorm: f64Hex })),
+  /** Kept indices of a few drawn chunks (base64 of u16, little-endian) for the copy check. */
+  sketch: z.string(),
+  /** SHA-256 of the decoded values (not of the container): equal for two encodings of one update. */
+  decoded: sha256Hex,
+});
+export type Check = z.infer<typeof check>;
+
+/** `submission.json`: fan-in of the checks of one peer. */
+export const submission = z.strictObject({
+  round: roundNumber,
+  peer: publicKeyHex,
+  /** When the last shard arrived. */
+  uploadedAt: instant,
+  refusal: verdictReason.nullable(),
+  /** Squared norm of each tensor, table order within a shard, then shards ascending. */
+  tensorSquaredNorms: z.array(f64Hex),
+  norm: f64Hex,
+  sketch: z.array(z.string()),
+  decoded: sha256Hex,
+});
+export type Submission = z.infer<typeof submission>;
+
+/** A range of consecutive sequences: (first window, count) in the order of the draw. */
+const windows = z.array(z.int().min(0));
+
+/** 3, `close.json`: a verdict for every commit, norms and clips frozen, the evaluation drawn. */
+export const close = z.strictObject({
+  ...decision,
+  roster: sha256Hex,
+  cutoff: sha256Hex,
+  /** Link 2r of the seed chain: groups, sequences, ties. */
+  seed: bytes32Hex,
+  /** m: the lower median of the norms, held within [1/2, 2] of last round's. Null: no valid submission. */
+  medianNorm: f64Hex.nullable(),
+  submissions: z.array(
+    z.strictObject({
+      peer: publicKeyHex,
+      commit: sha256Hex,
+      verdict: submissionVerdict,
+      refusal: verdictReason.nullable(),
+      norm: f64Hex.nullable(),
+      /** c_p: every later step sees the update times this. */
+      clip: f32Hex.nullable(),
+    }),
+  ),
+  /** Peers whose updates are copies of one another: one slot, one share, nobody blamed. */
+  clusters: z.array(
+    z.strictObject({
+      peers: z.array(publicKeyHex).min(2),
+      overlap: z.number(),
+      threshold: z.number(),
+      identical: z.boolean(),
+    }),
+  ),
+  plan: z.strictObject({
+    /** b: the step at which each update is tried. */
+    step: f32Hex,
+    /** Window numbers of the anchor batch. */
+    anchor: windows,
+    jobs: z.array(
+      z.strictObject({
+        job: z.string().regex(/^[0-9]{4}$/),
+        /** Owners: whose updates are judged, on their own and each other's data. */
+        peers: z.array(publicKeyHex).min(1),
+        /** Window numbers of each owner's sequences, in the order of `peers`. */
+        owned: z.array(windows),
+      }),
+    ),
+  }),
+});
+export type Close = z.infer<typeof close>;
+export type Job = Close["plan"]["jobs"][number];
+
+/**
+ * `reports/{job}/{evaluator}.json`: losses per sequence as float32 bits, eight digits each without separator;
+ * the anchor sequences first, then those of each owner in the order of the job.
+ */
+export const report = z.strictObject({
+  round: roundNumber,
+  job: z.string().regex(/^[0-9]{4}$/),
+  evaluator: publicKeyHex,
+  /** Hash of the close this report answers. */
+  close: sha256Hex,
+  stateHash: sha256Hex,
+  base: z.string().regex(/^([0-9a-f]{8})+$/),
+  losses: z.array(z.strictObject({ peer: publicKeyHex, losses: z.string().regex(/^([0-9a-f]{8})+$/) })),
+});
+export type Report = z.infer<typeof report>;
+
+/** OpenSkill rating. */
+export const rating = z.strictObject({ mu: f64Hex, sigma: f64Hex });
+export type Rating = z.infer<typeof rating>;
+
+/** What the Gauntlet found about one update: every factor of its score with the inputs. */
+export const judgement = z.strictObject({
+  peer: publicKeyHex,
+  /** L(theta) - L(theta - b c_p update_p) on the anchor batch, mean over sequences. */
+  lossScore: f64Hex,
+  standardError: f64Hex,
+  eligible: z.boolean(),
+  /** Null: fewer than 4 owners in the group. */
+  matrix: z.strictObject({ own: f64Hex, row: f64Hex, column: f64Hex, rest: f64Hex, z: f64Hex }).nullable(),
+  rating,
+  /** Place in this round's rating update, from 1. */
+  place: z.int().min(1),
+  assignmentScore: f64Hex,
+  /** Rounds in which the assignment score was updated. */
+  countedRounds: z.int().min(0),
+  factors: z.strictObject({ assignment: f64Hex, rating: f64Hex, presence: f64Hex, penalty: f64Hex }),
+  peerScore: f64Hex,
+});
+export type Judgement = z.infer<typeof judgement>;
+
+/** 4, `selection.json`: scores, weights, reasons, reward shares. */
+export const selection = z.strictObject({
+  ...decision,
+  close: sha256Hex,
+  outcome: z.enum(["aggregate", "empty"]),
+  reports: z.array(z.strictObject({ job: z.string(), evaluator: publicKeyHex, report: sha256Hex })),
+  judgements: z.array(judgement),
+  /** s: the median z that scales the assignment score; null without a matrix. */
+  assignmentScale: f64Hex.nullable(),
+  /** The peers whose updates are used, ascending by id. */
+  selected: z.array(
+    z.strictObject({ peer: publicKeyHex, weight: f32Hex, clip: f32Hex, coefficient: f32Hex, share: f64Hex }),
+  ),
+  /** Included submissions that are not used, with the reason; copies have their part of the cluster's share. */
+  notSelected: z.array(z.strictObject({ peer: publicKeyHex, reason: verdictReason, share: f64Hex })),
+});
+export type Selection = z.infer<typeof selection>;
+
+/** 5, `manifest.json`: what peers pull. Hash-chained. */
+export const manifest = z.strictObject({
+  ...decision,
+  /** `applied`: take the outer step. `empty` and `void`: parameters unchanged. */
+  outcome: z.enum(["applied", "empty", "void"]),
+  previousManifest: sha256Hex,
+  roster: sha256Hex,
+  cutoff: sha256Hex,
+  close: sha256Hex,
+  selection: sha256Hex,
+  alpha: f32Hex,
+  keep: keepCount,
+  aggregates: z.array(shardFile),
+  /** Shards without an aggregate at the deadline (outcome `void`). */
+  missingShards: z.array(shardNumber),
+  /** The newest published state this round builds on; null: it was not ready. */
+  baseState: z.strictObject({ round: roundNumber, stateHash: sha256Hex }).nullable(),
+  /** Void rounds in a row, this one included; three pause the run. */
+  voidsInRow: z.int().min(0),
+});
+export type Manifest = z.infer<typeof manifest>;
+
+/** Receipts and ledger hold this many peers a page. */
+export const PAGE_SIZE = 500;
+
+/** `receipts/{page}.json`: what became of every peer, by roster position. */
+export const receiptsPage = z.strictObject({
+  round: roundNumber,
+  page: z.int().min(0),
+  manifest: sha256Hex,
+  receipts: z.array(
+    z.strictObject({
+      peer: publicKeyHex,
+      verdict: finalVerdict,
+      reason: verdictReason,
+      /** c_p if the update was used: the peer settles its error feedback with it. */
+      clip: f32Hex.nullable(),
+      share: f64Hex,
+    }),
+  ),
+});
+export type ReceiptsPage = z.infer<typeof receiptsPage>;
+export type Receipt = ReceiptsPage["receipts"][number];
+
+/** Everything the run remembers of a peer from round to round. */
+export const ledgerEntry = z.strictObject({
+  peer: publicKeyHex,
+  firstRound: roundNumber,
+  /** The last round this peer was in the roster of. */
+  lastRound: roundNumber,
+  /** False: it failed to deliver then, so nobody waits for it until it has delivered again. */
+  awaited: z.boolean(),
+  rating,
+  assignmentScore: f64Hex,
+  countedRounds: z.int().min(0),
+  judgedRounds: z.int().min(0),
+  /** What it did in the last eight rounds it was in, oldest first: absence sheds no penalty. */
+  recent: z.array(z.enum(["delivered", "absent", "fault"])).max(8),
+  /** The rounds it delivered in, of the last eight of the run. */
+  deliveredRounds: z.array(roundNumber).max(8),
+  peerScore: f64Hex,
+  /** Null: not judged in its last round. */
+  lossScore: f64Hex.nullable(),
+  lastVerdict: finalVerdict,
+  lastReason: verdictReason,
+  selectedRounds: z.int().min(0),
+  refusedRounds: z.int().min(0),
+  /** Sum of reward shares so far. */
+  earned: f64Hex,
+});
+export type LedgerEntry = z.infer<typeof ledgerEntry>;
+
+/** `ledger/{page}.json`: ratings, standings and shares after this round, ascending by peer id. */
+export const ledgerPage = z.strictObject({
+  round: roundNumber,
+  page: z.int().min(0),
+  manifest: sha256Hex,
+  medianNorm: f64Hex.nullable(),
+  entries: z.array(ledgerEntry),
+});
+export type LedgerPage = z.infer<typeof ledgerPage>;
+
+/** `held-out/{evaluator}.json`: mean loss on text that is never assigned. */
+export const heldOut = z.strictObject({
+  round: roundNumber,
+  evaluator: publicKeyHex,
+  stateHash: sha256Hex,
+  windows: z.int().min(1),
+  /** Nats per token. */
+  loss: f64Hex,
+});
+export type HeldOut = z.infer<typeof heldOut>;

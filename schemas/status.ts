@@ -1,0 +1,103 @@
+/**
+ * The picture of a run: what the page, `outerloop status` and `views/{run}/status.json` show. Not a fact.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { instant, publicKeyHex, roundNumber, runId, sha256Hex } from "./primitives.ts";
+import { finalVerdict } from "./verdict.ts";
+
+/** The phase of a round is named for what goes on until the next decision object. */
+export const phase = z.enum(["gather", "train", "settle", "evaluate", "aggregate", "finished"]);
+export type Phase = z.infer<typeof phase>;
+
+/** One thing that a phase is waiting for. */
+export const awaitedThing = z.strictObject({
+  kind: z.enum([
+    "peers",
+    "commit",
+    "upload",
+    "check",
+    "report",
+    "aggregate",
+    "state",
+    "resume",
+    "coordinator",
+  ]),
+  /** Peer, key or shard; empty for `peers`. */
+  name: z.string(),
+  /** The same in words: "commit of 3f2a…". */
+  text: z.string(),
+});
+export type AwaitedThing = z.infer<typeof awaitedThing>;
+
+const refusal = z.strictObject({
+  peer: publicKeyHex,
+  verdict: finalVerdict,
+  code: z.string(),
+  reason: z.string(),
+});
+
+/** One finished round. */
+export const roundSummary = z.strictObject({
+  round: roundNumber,
+  outcome: z.enum(["applied", "empty", "void"]),
+  heldOutLoss: z.number().nullable(),
+  selected: z.array(publicKeyHex),
+  refused: z.array(refusal),
+  bytesUp: z.int(),
+  bytesDown: z.int(),
+  stateHash: sha256Hex.nullable(),
+  /** From roster to manifest, by the store's clock. */
+  seconds: z.number(),
+});
+export type RoundSummary = z.infer<typeof roundSummary>;
+
+/** A row of the leaderboard: the Gauntlet factors of a peer after the last round. */
+export const standing = z.strictObject({
+  peer: publicKeyHex,
+  peerScore: z.number(),
+  lossScore: z.number().nullable(),
+  ratingMu: z.number(),
+  ratingSigma: z.number(),
+  assignmentScore: z.number(),
+  presence: z.number(),
+  penalty: z.number(),
+  earned: z.number(),
+  selectedRounds: z.int(),
+  refusedRounds: z.int(),
+  lastRound: roundNumber,
+  lastVerdict: finalVerdict,
+  lastReason: z.string(),
+});
+export type Standing = z.infer<typeof standing>;
+
+export const runStatus = z.strictObject({
+  run: runId,
+  /** When this picture was taken, by the store's clock. */
+  asOf: instant,
+  rounds: z.int(),
+  round: roundNumber,
+  phase,
+  /** What the phase waits for; never empty while one is open. */
+  waitingFor: z.array(awaitedThing),
+  /** When the phase ends regardless; null: gathering peers below the minimum, paused, or finished. */
+  endsAt: instant.nullable(),
+  reason: z.string(),
+  /** Peers in the roster, with a commit, complete, in this round. */
+  progress: z.strictObject({
+    announced: z.int(),
+    roster: z.int(),
+    committed: z.int(),
+    complete: z.int(),
+    jobs: z.int(),
+    reported: z.int(),
+    shards: z.int(),
+    aggregated: z.int(),
+  }),
+  parameters: z.int(),
+  initialHeldOutLoss: z.number().nullable(),
+  history: z.array(roundSummary),
+  standings: z.array(standing),
+});
+export type RunStatus = z.infer<typeof runStatus>;

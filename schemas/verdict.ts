@@ -1,0 +1,135 @@
+/**
+ * Why something was refused, left out or used: a closed set of codes, each with the figures behind it.
+ *
+ * A receipt, the page and the terminal all print these; {@link explain} turns one into a sentence.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { unreachable } from "./errors.ts";
+import { publicKeyHex, sha256Hex, shardNumber } from "./primitives.ts";
+
+const code = <Code extends string, Shape extends z.core.$ZodLooseShape>(name: Code, shape: Shape) =>
+  z.strictObject({ code: z.literal(name), ...shape });
+
+export const verdictReason = z.discriminatedUnion("code", [
+  // Used
+  code("selected", { weight: z.number(), clip: z.number(), lossScore: z.number() }),
+  // Not delivered
+  code("no-commit", { commitBy: z.string() }),
+  code("late-commit", { committedAt: z.string(), commitBy: z.string() }),
+  code("incomplete-upload", {
+    missing: z.array(shardNumber).max(16),
+    missingCount: z.int(),
+    uploadBy: z.string(),
+  }),
+  code("late-upload", { shard: shardNumber, uploadedAt: z.string(), uploadBy: z.string() }),
+  code("round-closed-early", { missingCount: z.int() }),
+  code("not-checked", { missing: z.array(shardNumber).max(16) }),
+  // Refused by a fast check
+  code("not-in-roster", {}),
+  code("wrong-manifest", { expected: sha256Hex, committed: sha256Hex }),
+  code("wrong-state", { expected: sha256Hex, committed: sha256Hex }),
+  code("wrong-state-proof", {}),
+  code("size-mismatch", { shard: shardNumber, expectedBytes: z.int(), actualBytes: z.int() }),
+  code("hash-mismatch", { shard: shardNumber, committed: sha256Hex, uploaded: sha256Hex }),
+  code("malformed-payload", { shard: shardNumber, error: z.string().max(64), message: z.string().max(500) }),
+  code("non-finite", { shard: shardNumber, message: z.string().max(500) }),
+  code("norm-out-of-range", {
+    norm: z.number(),
+    median: z.number(),
+    lowest: z.number(),
+    highest: z.number(),
+  }),
+  // Judged
+  code("loss-score-not-positive", { lossScore: z.number(), standardError: z.number() }),
+  code("copy", {
+    of: z.array(publicKeyHex),
+    overlap: z.number(),
+    threshold: z.number(),
+    identical: z.boolean(),
+  }),
+  code("no-free-slot", { rank: z.int(), slots: z.int(), peerScore: z.number() }),
+  code("not-judged", {}),
+  code("too-few-submissions", { valid: z.int(), needed: z.int() }),
+  code("too-few-eligible", { eligible: z.int(), needed: z.int() }),
+  code("round-void", { missingShards: z.int() }),
+]);
+
+export type VerdictReason = z.infer<typeof verdictReason>;
+
+/** `included`: goes on to be judged. `incomplete` and `not-checked` are no proof of bad faith; `refused` is. */
+export const submissionVerdict = z.enum(["included", "refused", "incomplete", "late", "not-checked"]);
+export type SubmissionVerdict = z.infer<typeof submissionVerdict>;
+
+/** What became of a peer in a round, in the end. */
+export const finalVerdict = z.enum([
+  "selected",
+  "not-selected",
+  "refused",
+  "incomplete",
+  "late",
+  "not-checked",
+  "absent",
+]);
+export type FinalVerdict = z.infer<typeof finalVerdict>;
+
+const short = (hash: string) => `${hash.slice(0, 8)}…`;
+const figure = (value: number) =>
+  Math.abs(value) >= 0.001 || value === 0 ? value.toFixed(4) : value.toExponential(2);
+
+/** One sentence in plain words, with the figures. */
+export function explain(reason: VerdictReason): string {
+  switch (reason.code) {
+    case "selected":
+      return `selected: improves the loss by ${figure(reason.lossScore)}, weight ${figure(reason.weight)}, clip ${figure(reason.clip)}`;
+    case "no-commit":
+      return `no commit before ${reason.commitBy}`;
+    case "late-commit":
+      return `committed at ${reason.committedAt}, after ${reason.commitBy}`;
+    case "incomplete-upload":
+      return `${reason.missingCount} shard(s) not there by ${reason.uploadBy}`;
+    case "late-upload":
+      return `shard ${reason.shard} arrived at ${reason.uploadedAt}, after ${reason.uploadBy}`;
+    case "round-closed-early":
+      return `every awaited peer had delivered; ${reason.missingCount} shard(s) of this one were still missing`;
+    case "not-checked":
+      return "complete, but not checked in time: the coordinator's fault, no penalty";
+    case "not-in-roster":
+      return "not in this round's roster";
+    case "wrong-manifest":
+      return `builds on manifest ${short(reason.committed)}, this round on ${short(reason.expected)}`;
+    case "wrong-state":
+      return `trained from state ${short(reason.committed)}, the agreed one is ${short(reason.expected)}`;
+    case "wrong-state-proof":
+      return "the proof over the drawn parameter slices does not match the agreed state";
+    case "size-mismatch":
+      return `shard ${reason.shard} has ${reason.actualBytes} bytes instead of ${reason.expectedBytes}`;
+    case "hash-mismatch":
+      return `shard ${reason.shard} is not the committed one (${short(reason.uploaded)}, not ${short(reason.committed)})`;
+    case "malformed-payload":
+      return `shard ${reason.shard} does not parse (${reason.error}): ${reason.message}`;
+    case "non-finite":
+      return `shard ${reason.shard} holds a value that is not finite: ${reason.message}`;
+    case "norm-out-of-range":
+      return `norm ${figure(reason.norm)} is outside ${figure(reason.lowest)} to ${figure(reason.highest)} (median ${figure(reason.median)})`;
+    case "loss-score-not-positive":
+      return `makes the model worse: LossScore ${figure(reason.lossScore)} ± ${figure(reason.standardError)}, must be above 0`;
+    case "copy":
+      return reason.identical
+        ? `same update as ${reason.of.map(short).join(", ")}: one slot and one share between them`
+        : `${(100 * reason.overlap).toFixed(0)} % of its indices are those of ${reason.of.map(short).join(", ")} (limit ${(100 * reason.threshold).toFixed(0)} %)`;
+    case "no-free-slot":
+      return `rank ${reason.rank} by PeerScore (${figure(reason.peerScore)}), ${reason.slots} slots`;
+    case "not-judged":
+      return "no evaluator reported on it in time";
+    case "too-few-submissions":
+      return `round published empty: ${reason.valid} valid submission(s), ${reason.needed} needed`;
+    case "too-few-eligible":
+      return `round published empty: ${reason.eligible} update(s) improve the loss, ${reason.needed} needed`;
+    case "round-void":
+      return `round void: ${reason.missingShards} shard(s) were not aggregated in time, parameters unchanged`;
+    default:
+      return unreachable(reason);
+  }
+}
