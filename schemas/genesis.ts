@@ -53,7 +53,7 @@ export const genesis = z.strictObject({
   parameters: z.int().min(1),
   /** State after round 0. */
   state: z.strictObject({ stateHash: sha256Hex, shards: z.array(shardFile).min(1) }),
-  /** Hash of `data/index.json`. */
+  /** Hash of the body of `data/index.json`. */
   data: sha256Hex,
 });
 export type Genesis = z.infer<typeof genesis>;
@@ -84,6 +84,13 @@ export const dataIndex = z.strictObject({
   heldOut: z.strictObject({ start: z.int().min(0), end: z.int().min(1) }),
 });
 export type DataIndex = z.infer<typeof dataIndex>;
+
+/** Parses and verifies a data index: signed by the roots, and the one the genesis names (`wrong-data-index`). */
+export function verifyDataIndex(run: string, { roots, data }: Genesis, bytes: Uint8Array): DataIndex {
+  const { body } = verifyBytes("data-index", run, dataIndex, bytes, { allOf: roots });
+  if (hashOf(body) === data) return body;
+  throw new OuterloopError("wrong-data-index", `the data index of ${run} is not the one the genesis names`);
+}
 
 /** `public/{run}/states/{r}.json`: the parameters after round r, in shards. */
 export const state = z.strictObject({

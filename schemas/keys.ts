@@ -88,7 +88,7 @@ export function isPublicKey(key: string): boolean {
 
 const UPLOAD = /^uploads\/([^/]+)\/(\d{8})\/([0-9a-f]{64})\/(\d{5})\.slc$/;
 const REPORT = /^sealed\/([^/]+)\/(\d{8})\/reports\/([^/]+)\/([0-9a-f]{64})\.json$/;
-const SUBMISSION_PART = /^sealed\/[^/]+\/\d{8}\/([0-9a-f]{64})\/(commit|submission)\.json$/;
+const SUBMISSION_PART = /^sealed\/[^/]+\/(\d{8})\/([0-9a-f]{64})\/(commit|submission)\.json$/;
 const AGGREGATE_RECORD = /^sealed\/([^/]+)\/(\d{8})\/aggregates\/(\d{5})\.json$/;
 const INTENT = /^public\/[^/]+\/rounds\/\d{8}\/intents\/([0-9a-f]{64})\.json$/;
 
@@ -111,9 +111,12 @@ export function parseReportKey(
 }
 
 /** Reads the key of a commit or of a submission; null for any other key. */
-export function parseSubmissionKey(key: string): { peer: string; part: "commit" | "submission" } | null {
-  const [, peer, part] = SUBMISSION_PART.exec(key) ?? [];
-  return peer === undefined ? null : { peer, part: part === "commit" ? "commit" : "submission" };
+export function parseSubmissionKey(
+  key: string,
+): { round: number; peer: string; part: "commit" | "submission" } | null {
+  const [, round, peer, part] = SUBMISSION_PART.exec(key) ?? [];
+  if (peer === undefined) return null;
+  return { round: Number(round), peer, part: part === "commit" ? "commit" : "submission" };
 }
 
 /** Reads the key of an aggregate's record; null for any other key. */

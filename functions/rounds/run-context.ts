@@ -7,14 +7,12 @@
 import { type Codec, createLayout, loadCodec, type UpdateLayout } from "../../native/codec.ts";
 import {
   type DataIndex,
-  dataIndex,
   type Genesis,
   keys,
   OuterloopError,
   type SigningKey,
-  sha256,
   tensorsOf,
-  verifyBytes,
+  verifyDataIndex,
   verifyGenesis,
 } from "../../schemas/index.ts";
 import type { Fact } from "../coordinator/facts.ts";
@@ -49,13 +47,8 @@ export async function openRun(store: ObjectStore, run: string, secrets?: RunSecr
   }
   const fact = verifyGenesis(run, object.bytes);
   const index = await store.get(keys.dataIndex(run));
-  if (index === null || sha256(index.bytes) !== fact.body.data) {
-    throw new OuterloopError(
-      "wrong-data-index",
-      `${keys.dataIndex(run)} is missing or not the one the genesis names`,
-    );
-  }
-  const data = verifyBytes("data-index", run, dataIndex, index.bytes, { allOf: fact.body.roots }).body;
+  const data = index && verifyDataIndex(run, fact.body, index.bytes);
+  if (data === null) throw new OuterloopError("wrong-data-index", `${keys.dataIndex(run)} is missing`);
   const { config } = fact.body;
   return {
     run,

@@ -34,7 +34,7 @@ export interface TriggerEnvironment {
 
 /** Asks for a decision: ticks are consumed in batches, one decision a run and batch. */
 export async function sendTick(
-  environment: TriggerEnvironment,
+  environment: Pick<TriggerEnvironment, "functions">,
   run: string,
   delaySeconds = 0,
 ): Promise<void> {

@@ -1,0 +1,162 @@
+/**
+ * The typed client that peers and evaluators alike use: requests signed, answers checked, transient failures retried.
+ *
+ * @module
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { z } from "zod";
+import {
+  commitAnswer,
+  isOuterloopError,
+  OuterloopError,
+  position,
+  readTickets,
+  runList,
+  runStatus,
+  type SigningKey,
+  stored,
+  type ticket as ticketSchema,
+  uploadTickets,
+} from "../../schemas/index.ts";
+import { errorFrom } from "../storage/http-errors.ts";
+import { createHttpQueue } from "../storage/http-queue.ts";
+import { toUrlPath } from "../storage/object-keys.ts";
+import type { Queue } from "../storage/queue.ts";
+import { signRequest } from "./request-signatures.ts";
+
+type Ticket = z.infer<typeof ticketSchema>;
+
+export interface ApiClientOptions {
+  /** The coordinator: `http://127.0.0.1:4650`, without a slash at the end. */
+  coordinator: string;
+  /** Signs every request that writes; a reader needs none. */
+  key?: SigningKey;
+  /** Ends waiting and retrying. */
+  signal?: AbortSignal;
+  /** How long an unreachable coordinator is tried again. */
+  patienceSeconds?: number;
+}
+
+export type ApiClient = ReturnType<typeof createApiClient>;
+
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 1_000;
+const JSON_TYPE = { "content-type": "application/json" };
+
+/**
+ * Typed errors: those that the API answers, by their `code`; `service-unreachable` once patience is over;
+ * `unexpected-answer` for an answer that fits no schema.
+ */
+export function createApiClient(options: ApiClientOptions) {
+  const { coordinator, key, signal, patienceSeconds = 120 } = options;
+
+  /** Every call is safe to repeat, so every call is repeated while nobody answers. */
+  async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    const giveUpAt = Date.now() + 1_000 * patienceSeconds;
+    for (let delay = FIRST_RETRY_MS; ; delay = Math.min(2 * delay, LONGEST_RETRY_MS)) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!isTransient(error) || Date.now() > giveUpAt || signal?.aborted === true) throw error;
+        // Full jitter: peers that lost their coordinator together must not come back together.
+        await sleep(delay * (0.5 + Math.random() / 2), undefined, signal ? { signal } : {});
+      }
+    }
+  }
+
+  async function fetchOnce(url: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, { ...init, ...(signal ? { signal } : {}) });
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      throw new OuterloopError(
+        "service-unreachable",
+        `no answer from ${new URL(url).origin}: is the coordinator up?`,
+        { url },
+        error,
+      );
+    }
+  }
+
+  async function send(path: string, body: Uint8Array): Promise<Response> {
+    if (key === undefined)
+      throw new OuterloopError("unsigned-request", "this client has no key to sign a request with");
+    const url = `${coordinator}${path}`;
+    const headers = await signRequest({ method: "POST", url, headers: JSON_TYPE, body }, key);
+    return fetchOnce(url, { method: "POST", headers, body: new Uint8Array(body) });
+  }
+
+  async function parse<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
+    if (!response.ok) throw await errorFrom(response);
+    const parsed = schema.safeParse(await response.json());
+    if (parsed.success) return parsed.data;
+    throw new OuterloopError(
+      "unexpected-answer",
+      `an answer does not fit its schema: ${parsed.error.message}`,
+    );
+  }
+
+  const post = <T>(path: string, body: Uint8Array, schema: z.ZodType<T>) =>
+    patiently(async () => parse(await send(path, body), schema));
+  const read = <T>(path: string, schema: z.ZodType<T>) =>
+    patiently(async () => parse(await fetchOnce(`${coordinator}${path}`, {}), schema));
+  const bytesOf = async (url: string, headers: Record<string, string> = {}): Promise<Uint8Array | null> => {
+    const response = await fetchOnce(url, { headers });
+    if (response.status === 404) return null;
+    if (!response.ok) throw await errorFrom(response);
+    return new Uint8Array(await response.arrayBuffer());
+  };
+  const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+
+  return {
+    coordinator,
+    runs: () => read("/runs", runList),
+    status: (run: string) => read(`/runs/${run}`, runStatus),
+    position: (run: string) => read(`/runs/${run}/position`, position),
+
+    /** A public object; null: not there (yet). Verify it: the answer is only bytes. */
+    object: (objectKey: string) => patiently(() => bytesOf(`${coordinator}/objects/${toUrlPath(objectKey)}`)),
+
+    /** These send a signed object as its canonical bytes. */
+    register: (run: string, bytes: Uint8Array) => post(`/runs/${run}/peers`, bytes, stored),
+    announce: (run: string, round: number, bytes: Uint8Array) =>
+      post(`/runs/${run}/rounds/${round}/intents`, bytes, stored),
+    commit: (run: string, round: number, bytes: Uint8Array) =>
+      post(`/runs/${run}/rounds/${round}/commits`, bytes, commitAnswer),
+    report: (run: string, round: number, job: string, bytes: Uint8Array) =>
+      post(`/runs/${run}/rounds/${round}/reports/${job}`, bytes, stored),
+    heldOut: (run: string, round: number, bytes: Uint8Array) =>
+      post(`/runs/${run}/rounds/${round}/held-out`, bytes, stored),
+
+    uploadTickets: (run: string, round: number) =>
+      post(`/runs/${run}/rounds/${round}/tickets`, json({}), uploadTickets),
+    readTickets: (run: string, objectKeys: string[]) =>
+      post(`/runs/${run}/read-tickets`, json({ keys: objectKeys }), readTickets),
+
+    /** Uploads by a ticket. One's own bytes standing there already is success: the pin fixed them. */
+    upload: (ticket: Ticket, bytes: Uint8Array) =>
+      patiently(async () => {
+        const { "content-length": _, ...headers } = ticket.headers;
+        const response = await fetchOnce(ticket.url, { method: "PUT", headers, body: new Uint8Array(bytes) });
+        if (!response.ok && response.status !== 412) throw await errorFrom(response);
+        await response.arrayBuffer();
+      }),
+    download: (ticket: Ticket) => patiently(() => bytesOf(ticket.url, ticket.headers)),
+
+    /** Jobs of a run, leased over HTTPS. */
+    jobs: (run: string): Queue =>
+      createHttpQueue({
+        baseUrl: `${coordinator}/runs/${run}/jobs`,
+        fetch: (url, init) =>
+          patiently(() => send(url.slice(coordinator.length), new TextEncoder().encode(init.body))),
+      }),
+  };
+}
+
+function isTransient(error: unknown): boolean {
+  return (
+    isOuterloopError(error, "service-unreachable") ||
+    isOuterloopError(error, "internal") ||
+    isOuterloopError(error, "unexpected-answer")
+  );
+}

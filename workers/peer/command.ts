@@ -1,0 +1,46 @@
+/**
+ * `outerloop peer`: one peer in one process.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { createApiClient } from "../../functions/api/client.ts";
+import { chooseRun } from "../replica/run-view.ts";
+import { loadTokens } from "../replica/tokens.ts";
+import { type Report, reportToParent, reportToTerminal } from "./events.ts";
+import { loadIdentity } from "./identity.ts";
+import { createInnerLoop, type InnerLoop } from "./inner-loop.ts";
+import { runPeer } from "./peer.ts";
+
+export interface WorkerCommandOptions {
+  coordinator: string;
+  run: string | undefined;
+  dataDir: string;
+}
+
+/** Runs until the run is finished or the process is told to stop. `wrap` is for saboteurs; the product has none. */
+export async function peerCommand(
+  options: WorkerCommandOptions,
+  signal: AbortSignal,
+  wrap: (inner: InnerLoop) => InnerLoop = (inner) => inner,
+): Promise<void> {
+  const key = await loadIdentity(options.dataDir);
+  const api = createApiClient({ coordinator: options.coordinator, key, signal });
+  await runPeer({
+    api,
+    run: await chooseRun(api, options.run),
+    key,
+    folder: join(options.dataDir, "state"),
+    innerLoop: async (view) => {
+      const tokens = await loadTokens(view, join(options.dataDir, "data"));
+      return wrap(await createInnerLoop(view.genesis.body.config, tokens));
+    },
+    report: reporter(),
+    signal,
+  });
+}
+
+/** To the process that started this one, if it listens; else to the terminal. */
+export function reporter(): Report {
+  return process.channel === undefined ? reportToTerminal : reportToParent;
+}

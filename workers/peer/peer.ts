@@ -1,0 +1,265 @@
+/**
+ * A peer: announce, train, compress, commit, upload, pull, step; round after round, through restarts of either side.
+ *
+ * The state on disk is either after a manifest (nothing pending) or after a compression (payload and error state saved,
+ * commit not settled). Both resume by the same loop: catch up, finish what is pending, train what is open.
+ *
+ * @module
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ApiClient } from "../../functions/api/client.ts";
+import { roundWindows } from "../../functions/coordinator/assignment.ts";
+import type { Fact } from "../../functions/coordinator/facts.ts";
+import {
+  type Intent,
+  isOuterloopError,
+  keys,
+  type Manifest,
+  OuterloopError,
+  type Roster,
+  type SigningKey,
+  signToBytes,
+} from "../../schemas/index.ts";
+import { type AgreedParameters, follow, newestState, stateHash } from "../replica/parameters.ts";
+import { configOf, openRunView, type RunView, readSigned } from "../replica/run-view.ts";
+import { compressRound } from "./compress.ts";
+import type { Report } from "./events.ts";
+import type { InnerLoop } from "./inner-loop.ts";
+import { openPeerStateStore, type PeerState, type PeerStateStore } from "./peer-state.ts";
+import { settledError } from "./settle.ts";
+
+export interface PeerOptions {
+  api: ApiClient;
+  run: string;
+  key: SigningKey;
+  /** Where the state is kept; one peer, one folder. */
+  folder: string;
+  /** Makes the trainer, once the run is known. */
+  innerLoop: (view: RunView) => Promise<InnerLoop>;
+  report: Report;
+  signal: AbortSignal;
+}
+
+/** Trains until the run is finished, or until `signal`. */
+export async function runPeer(options: PeerOptions): Promise<void> {
+  const { api, run, key, folder, report, signal } = options;
+  const view = await openRunView(api, run);
+  const store = await openPeerStateStore(folder, run);
+  await api.register(
+    run,
+    signToBytes("registration", run, { run, peer: key.publicKey, recoveryKey: null }, key),
+  );
+  const innerLoop = await options.innerLoop(view);
+  try {
+    const peer = new Peer(view, key, store, innerLoop, report, signal);
+    report({ kind: "ready", who: key.publicKey });
+    await peer.train();
+  } finally {
+    await innerLoop.close();
+  }
+}
+
+class Peer {
+  readonly #view: RunView;
+  readonly #key: SigningKey;
+  readonly #store: PeerStateStore;
+  readonly #innerLoop: InnerLoop;
+  readonly #report: Report;
+  readonly #signal: AbortSignal;
+
+  constructor(
+    view: RunView,
+    key: SigningKey,
+    store: PeerStateStore,
+    innerLoop: InnerLoop,
+    report: Report,
+    signal: AbortSignal,
+  ) {
+    this.#view = view;
+    this.#key = key;
+    this.#store = store;
+    this.#innerLoop = innerLoop;
+    this.#report = report;
+    this.#signal = signal;
+  }
+
+  async train(): Promise<void> {
+    const { api, run } = this.#view;
+    let state = (await this.#store.load()) ?? (await this.#begin());
+    for (;;) {
+      const position = await api.position(run);
+      if (position.round - 1 > state.round) state = await this.#catchUp(state, position.round - 1);
+      const round = state.round + 1;
+      await this.#announce(round, state, position.finished);
+      if (position.finished) return;
+      if (position.round === round && position.rosterStands && state.pending?.round !== round) {
+        state = await this.#takePart(round, state);
+      } else if (state.pending?.round === round && !this.#delivered.has(round)) {
+        await this.#deliver(state);
+      }
+      await this.#waitForNews(state.round, position.pollAfterSeconds);
+    }
+  }
+
+  /** Rounds whose payload is known to be up, or refused: nothing more to send. */
+  readonly #delivered = new Set<number>();
+  /** Rounds that this process has announced. */
+  readonly #announced = new Set<number>();
+  /** Rounds whose roster does not hold this peer. */
+  readonly #left = new Set<number>();
+
+  /** First start: the newest published parameters, empty error feedback. */
+  async #begin(): Promise<PeerState> {
+    const { round } = await this.#view.api.position(this.#view.run);
+    const start = await newestState(this.#view, round - 1);
+    const zeros = () => new Float32Array(this.#view.layout.parameters);
+    const state: PeerState = {
+      round: start.round,
+      manifest: start.manifest,
+      innerSteps: 0,
+      parameters: start.theta,
+      error: zeros(),
+      m: zeros(),
+      v: zeros(),
+      pending: null,
+    };
+    await this.#store.save(state);
+    return state;
+  }
+
+  /** Takes every outer step up to a round, settling the pending payload on the way. */
+  async #catchUp(from: PeerState, until: number): Promise<PeerState> {
+    let state = from;
+    const start: AgreedParameters = { round: from.round, manifest: from.manifest, theta: from.parameters };
+    await follow(this.#view, start, {
+      until,
+      onStep: async ({ after, manifest }) => {
+        const { pending } = state;
+        const settles = pending !== null && pending.round <= after.round;
+        state = {
+          ...state,
+          round: after.round,
+          manifest: after.manifest,
+          parameters: after.theta,
+          error: settles ? await this.#settle(state.error, pending, manifest) : state.error,
+          pending: settles ? null : pending,
+        };
+        await this.#store.save(state);
+        const hash = await this.#announce(after.round + 1, state, false);
+        this.#report({
+          kind: "applied",
+          round: after.round,
+          outcome: manifest.body.outcome,
+          stateHash: hash,
+        });
+      },
+    });
+    return state;
+  }
+
+  #settle(
+    error: Float32Array,
+    pending: NonNullable<PeerState["pending"]>,
+    manifest: Fact<Manifest>,
+  ): Promise<Float32Array> {
+    return settledError(this.#view, this.#key.publicKey, error, pending, manifest.body.keep);
+  }
+
+  /** "I train in this round": also says, signed, which parameters this peer holds. Returns their hash. */
+  async #announce(round: number, state: PeerState, leaving: boolean): Promise<string> {
+    const { api, run, genesis } = this.#view;
+    const hash = stateHash(this.#view, state.parameters);
+    if (this.#announced.has(round)) return hash;
+    const last = leaving || round > genesis.body.config.rounds;
+    const intent: Intent = {
+      round,
+      peer: this.#key.publicKey,
+      manifest: state.manifest,
+      stateHash: hash,
+      leaving: last,
+    };
+    try {
+      await api.announce(run, round, signToBytes("intent", run, intent, this.#key));
+    } catch (error) {
+      // Another process of this peer announced with another state: the first word counts.
+      if (!isOuterloopError(error, "already-announced")) throw error;
+      this.#report({ kind: "note", text: `round ${round} was announced before, with another state` });
+    }
+    this.#announced.add(round);
+    return hash;
+  }
+
+  async #takePart(round: number, before: PeerState): Promise<PeerState> {
+    const roster = await readSigned(this.#view, "roster", keys.roster(this.#view.run, round));
+    const place = roster?.body.peers.findIndex(({ peer }) => peer === this.#key.publicKey) ?? -1;
+    if (roster === null || place < 0) {
+      if (!this.#left.has(round))
+        this.#report({ kind: "note", text: `not in the roster of round ${round}: joining the next one` });
+      this.#left.add(round);
+      return before;
+    }
+    const state = await this.#trainRound(roster.body, place, before);
+    await this.#deliver(state);
+    return state;
+  }
+
+  async #trainRound(roster: Roster, place: number, before: PeerState): Promise<PeerState> {
+    const config = await configOf(this.#view, roster.config);
+    if (roster.previousManifest !== before.manifest) {
+      throw new OuterloopError(
+        "broken-chain",
+        `the roster of round ${roster.round} builds on another manifest than this peer's`,
+      );
+    }
+    const trained = await this.#innerLoop.train({
+      start: before,
+      round: roster.round,
+      position: place,
+      config,
+      windows: roundWindows(roster.seed, this.#view.data, config, roster.peers.length),
+      onStep: (step, of, loss) => {
+        this.#signal.throwIfAborted();
+        this.#report({ kind: "step", round: roster.round, step, of, loss });
+      },
+    });
+    const state = compressRound(this.#view, this.#key.publicKey, roster, before, trained);
+    await this.#store.save(state);
+    return state;
+  }
+
+  /** Commits and uploads what is pending. Safe to repeat: the same bytes go up. */
+  async #deliver({ pending }: PeerState): Promise<void> {
+    if (pending === null) return;
+    const { api, run } = this.#view;
+    const { round, commit, shards } = pending;
+    try {
+      const { tickets } = await api.commit(run, round, signToBytes("commit", run, commit, this.#key));
+      this.#report({ kind: "committed", round, bytes: shards.reduce((sum, shard) => sum + shard.length, 0) });
+      await Promise.all(
+        tickets.map(({ shard, ticket }) => api.upload(ticket, shards[shard] ?? new Uint8Array())),
+      );
+      this.#report({ kind: "uploaded", round });
+    } catch (error) {
+      if (!isOuterloopError(error) || error.code === "service-unreachable") throw error;
+      // Too late, or refused: the receipt will say so, and the update goes back into the error state.
+      this.#report({ kind: "note", text: `round ${round}: ${error.message}` });
+    }
+    this.#delivered.add(round);
+  }
+
+  /** Waits until the round moves on, or until its roster stands and this peer has not looked at it yet. */
+  async #waitForNews(round: number, pollAfterSeconds: number): Promise<void> {
+    const { api, run } = this.#view;
+    for (;;) {
+      await sleep(1_000 * pollAfterSeconds, undefined, { signal: this.#signal });
+      const position = await api.position(run);
+      const open = round + 1;
+      const canTrain =
+        position.round === open &&
+        position.rosterStands &&
+        !this.#delivered.has(open) &&
+        !this.#left.has(open);
+      if (position.round > open || position.finished || canTrain) return;
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The agreed parameters as this process holds them: after which manifest, and the outer step from one to the next.
+ *
+ * @module
+ */
+
+import type { Fact } from "../../functions/coordinator/facts.ts";
+import { stateHash as hashOfShards } from "../../functions/coordinator/state-check.ts";
+import { keys, type Manifest, OuterloopError, type ShardFile, sha256 } from "../../schemas/index.ts";
+import { type RunView, readSigned } from "./run-view.ts";
+
+/** Parameters after a round; round 0 is the genesis. */
+export interface AgreedParameters {
+  round: number;
+  /** Hash of that round's manifest (of the genesis for round 0). */
+  manifest: string;
+  /** f32 [parameters] */
+  theta: Float32Array;
+}
+
+/** Bytes of an element range of a flat vector. */
+export function bytesOf(vector: Float32Array, first = 0, elements = vector.length): Uint8Array {
+  return new Uint8Array(vector.buffer, vector.byteOffset + 4 * first, 4 * elements);
+}
+
+/** SHA-256 over the shards' SHA-256: what a peer signs about its own parameters. */
+export function stateHash(view: RunView, theta: Float32Array): string {
+  return hashOfShards(
+    view.layout.shards.map(({ first, elements }) => sha256(bytesOf(theta, first, elements))),
+  );
+}
+
+/** Downloads the published parameters after a round and checks every hash. Null: they are not published. */
+export async function downloadState(view: RunView, round: number): Promise<AgreedParameters | null> {
+  const { run, genesis } = view;
+  const state =
+    round === 0
+      ? { manifest: genesis.hash, ...genesis.body.state }
+      : (await readSigned(view, "state", keys.state(run, round)))?.body;
+  if (state === undefined) return null;
+  const theta = new Float32Array(view.layout.parameters);
+  await Promise.all(state.shards.map((file) => downloadShard(view, round, file, theta)));
+  return { round, manifest: state.manifest, theta };
+}
+
+async function downloadShard(
+  view: RunView,
+  round: number,
+  file: ShardFile,
+  theta: Float32Array,
+): Promise<void> {
+  const key = keys.stateShard(view.run, round, file.shard);
+  const bytes = await view.api.object(key);
+  const shape = view.layout.shards[file.shard];
+  if (
+    bytes === null ||
+    shape === undefined ||
+    bytes.length !== 4 * shape.elements ||
+    sha256(bytes) !== file.sha256
+  ) {
+    throw new OuterloopError("wrong-state", `${key} is missing or not the one that was signed`, { key });
+  }
+  bytesOf(theta, shape.first, shape.elements).set(bytes);
+}
+
+/** The next manifest in the chain; null: not published yet. It must name the one before it (`broken-chain`). */
+export async function nextManifest(view: RunView, current: AgreedParameters): Promise<Fact<Manifest> | null> {
+  const manifest = await readSigned(view, "manifest", keys.manifest(view.run, current.round + 1));
+  if (manifest !== null && manifest.body.previousManifest !== current.manifest) {
+    throw new OuterloopError(
+      "broken-chain",
+      `manifest ${current.round + 1} builds on ${manifest.body.previousManifest}, this process on ${current.manifest}: ` +
+        "the coordinator shows two histories; stop and compare with other peers",
+    );
+  }
+  return manifest;
+}
+
+/**
+ * theta <- theta - alpha * sum a_p update_p, on a copy: all shards are taken, or none. An empty or void round changes
+ * nothing but the place in the chain.
+ */
+export async function outerStep(
+  view: RunView,
+  current: AgreedParameters,
+  manifest: Fact<Manifest>,
+): Promise<AgreedParameters> {
+  const { round, outcome, aggregates, alpha, keep } = manifest.body;
+  const next: AgreedParameters = { round, manifest: manifest.hash, theta: current.theta };
+  if (outcome !== "applied") return next;
+  const { layout, codec, run, api } = view;
+  if (aggregates.length !== layout.shards.length) {
+    throw new OuterloopError(
+      "wrong-manifest",
+      `manifest ${round} must name ${layout.shards.length} aggregates`,
+    );
+  }
+  const objects = await Promise.all(
+    aggregates.map(({ shard }) => api.object(keys.aggregate(run, round, shard))),
+  );
+  next.theta = current.theta.slice();
+  for (const [i, file] of aggregates.entries()) {
+    const bytes = objects[i];
+    // The hash first: an aggregate has no other protection over its records.
+    if (bytes === null || bytes === undefined || sha256(bytes) !== file.sha256) {
+      throw new OuterloopError(
+        "wrong-aggregate",
+        `aggregate ${file.shard} of round ${round} is not the one the manifest names`,
+      );
+    }
+    const aggregate = codec.parseAggregate(bytes, { layout, shard: file.shard, round, k: keep });
+    codec.applyAggregate(aggregate, alpha, next.theta);
+  }
+  return next;
+}
+
+/** Follows the chain as far as it goes, or to `until`. `onStep` sees every round on the way. */
+export async function follow(
+  view: RunView,
+  from: AgreedParameters,
+  options: {
+    until?: number;
+    onStep?: (step: {
+      before: AgreedParameters;
+      after: AgreedParameters;
+      manifest: Fact<Manifest>;
+    }) => Promise<void>;
+  } = {},
+): Promise<AgreedParameters> {
+  let current = from;
+  while (current.round < (options.until ?? Number.MAX_SAFE_INTEGER)) {
+    const manifest = await nextManifest(view, current);
+    if (manifest === null) break;
+    const after = await outerStep(view, current, manifest);
+    await options.onStep?.({ before: current, after, manifest });
+    current = after;
+  }
+  return current;
+}
+
+/** The newest published state at or before a round: where a process without parameters begins. */
+export async function newestState(view: RunView, round: number): Promise<AgreedParameters> {
+  const { stateEveryRounds } = view.genesis.body.config;
+  for (let at = round - (round % stateEveryRounds); at >= 0; at -= stateEveryRounds) {
+    const state = await downloadState(view, at);
+    if (state !== null) return state;
+  }
+  throw new OuterloopError(
+    "missing-fact",
+    `run ${view.run} has no published parameters, not even the initial ones`,
+  );
+}
