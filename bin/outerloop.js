@@ -9,4 +9,5 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 const { main } = await import("../workers/cli/main.ts");
-process.exitCode = await main(process.argv.slice(2));
+// The work is done and said; a long poll that still waits for an answer must not keep the process.
+process.exit(await main(process.argv.slice(2)));

@@ -21,7 +21,7 @@ import {
 import { errorFrom } from "../storage/http-errors.ts";
 import { createHttpQueue } from "../storage/http-queue.ts";
 import { toUrlPath } from "../storage/object-keys.ts";
-import type { Queue } from "../storage/queue.ts";
+import type { Message, Queue } from "../storage/queue.ts";
 import { signRequest } from "./request-signatures.ts";
 
 type Ticket = z.infer<typeof ticketSchema>;
@@ -37,6 +37,8 @@ export interface ApiClientOptions {
   patienceSeconds?: number;
 }
 
+/** Jobs come through the same port as any queue. */
+export type { Message, Queue };
 export type ApiClient = ReturnType<typeof createApiClient>;
 
 const FIRST_RETRY_MS = 50;

@@ -5,6 +5,10 @@
  */
 import { isOuterloopError } from "../../schemas/index.ts";
 
+/** What a person got wrong, found only after the arguments were read: still bad usage. */
+const BAD_USAGE = new Set(["port-taken", "run-unfinished"]);
+/** Exit status of bad usage. */
+export const MISUSED = 2;
 /** Exit status after SIGINT or SIGTERM, as shells report it. */
 export const INTERRUPTED = 130;
 
@@ -26,7 +30,7 @@ export async function runUntilStopped(command: (signal: AbortSignal) => Promise<
     if (stop.signal.aborted) return INTERRUPTED;
     if (!isOuterloopError(error)) throw error;
     process.stderr.write(`outerloop: ${error.message} [${error.code}]\n`);
-    return 1;
+    return BAD_USAGE.has(error.code) ? MISUSED : 1;
   } finally {
     if (process.channel !== undefined && process.connected) process.disconnect();
   }

@@ -5,7 +5,7 @@
  */
 import { createRequire } from "node:module";
 import { type OptionSpec, readArguments, UsageError, type Values } from "./arguments.ts";
-import { runUntilStopped } from "./lifetime.ts";
+import { MISUSED, runUntilStopped } from "./lifetime.ts";
 
 interface Command {
   summary: string;
@@ -148,7 +148,7 @@ export async function main(argv: string[]): Promise<number> {
   const command = commands[name];
   if (command === undefined) {
     process.stderr.write(`outerloop: no command "${name}"; try: outerloop help\n`);
-    return 2;
+    return MISUSED;
   }
   if (args.includes("--help") || args.includes("-h")) return help(name);
   try {
@@ -156,7 +156,7 @@ export async function main(argv: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`outerloop ${name}: ${error.message}\n`);
-    return 2;
+    return MISUSED;
   }
 }
 

@@ -4,8 +4,8 @@
  * @module
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ApiClient } from "../../functions/api/client.ts";
-import type { Message, Queue } from "../../functions/storage/queue.ts";
+import type { ApiClient, Message, Queue } from "../../functions/api/client.ts";
+
 import { evaluatorJob, isOuterloopError, type SigningKey } from "../../schemas/index.ts";
 import { createLossModel } from "../model/index.ts";
 import type { Report } from "../peer/events.ts";
