@@ -27,8 +27,8 @@ it("publishes every round when half of all creation events are lost", async () =
   expect(lost).toBeGreaterThan(0);
   expect(status.history.map(({ outcome }) => outcome)).toEqual(["applied", "applied", "applied"]);
   // Whoever was not used was judged all the same: no upload went unseen.
-  const left = status.history.flatMap(({ refused }) => refused.map(({ code }) => code));
-  expect(left.filter((code) => code !== "loss-score-not-positive")).toEqual([]);
+  const verdicts = status.history.flatMap(({ refused }) => refused.map(({ verdict }) => verdict));
+  expect(verdicts.filter((verdict) => verdict !== "not-selected")).toEqual([]);
   expect(embedded.faults).toEqual([]);
 });
 

@@ -27,8 +27,16 @@ export function tinyConfig({ rounds, peers, windows = {} }: TinyOptions): RunCon
       feedForward: 48,
       sequenceLength: 16,
     },
-    inner: { ...base.inner, steps: 4, batchSize: 4 },
+    // Hot and short: every honest update helps clearly from the first round on, on any machine.
+    inner: {
+      ...base.inner,
+      steps: 8,
+      batchSize: 4,
+      learningRate: { kind: "constant", peak: 1e-2, warmupSteps: 2 },
+    },
     outer: { ...base.outer, alpha: [{ fromRound: 1, value: f32ToHex(1) }], chunksPerShard: 2 },
+    // Four chunks are few: honest updates may look alike by chance and share a slot, which must not empty a round.
+    gauntlet: { ...base.gauntlet, minSubmissions: 1 },
     windows: { ...base.windows, ...windows },
     heldOut: { windows: 16, everyRounds: 1 },
   };
