@@ -35,7 +35,7 @@ describe("a round with two honest peers and a hostile one", () => {
 
   /** The round is published, the honest are used, and the hostile peer has its receipt. */
   async function receiptAfterTheRound(): Promise<Receipt> {
-    const status = await embedded.until(({ phase }) => phase === "finished");
+    const status = await embedded.untilFinished();
     expect(status.history[0]?.outcome).toBe("applied");
     const blamed = status.history[0]?.refused.filter(
       ({ peer, code }) => honest.includes(peer) && code !== "copy",
@@ -163,7 +163,7 @@ describe("a round with two honest peers and a hostile one", () => {
       if (object !== null) stolen.push(new Uint8Array(object.bytes));
     }
     await submit(commit, stolen);
-    const status = await embedded.until(({ phase }) => phase === "finished");
+    const status = await embedded.untilFinished();
     const used = status.history[0]?.selected ?? [];
     const left = status.history[0]?.refused ?? [];
     // At most one of the two is used, in the name of both.

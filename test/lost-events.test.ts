@@ -35,7 +35,7 @@ it("publishes every round when half of all creation events are lost", async () =
 it("publishes every round when all creation events are lost", async () => {
   embedded = await startEmbeddedRun({ config: tinyConfig({ rounds: 2, peers: 2 }), loseEvent: () => true });
   for (const name of ["a", "b"]) embedded.peer(name);
-  const status = await embedded.until(({ phase }) => phase === "finished");
+  const status = await embedded.untilFinished();
   expect(status.history.map(({ outcome }) => outcome)).toEqual(["applied", "applied"]);
   expect(embedded.faults).toEqual([]);
 });

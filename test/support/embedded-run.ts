@@ -33,6 +33,8 @@ export interface EmbeddedRun {
   status(): Promise<RunStatus>;
   /** Looks at the status until it satisfies a condition. */
   until(condition: (status: RunStatus) => boolean): Promise<RunStatus>;
+  /** Waits for the head to say so: then receipts and ledgers of all rounds stand. */
+  untilFinished(): Promise<RunStatus>;
   close(): Promise<void>;
 }
 
@@ -118,6 +120,7 @@ export async function startEmbeddedRun({
   }
   const context = await openRun(store, run);
   const status = () => readStatus(context);
+  const reader = createApiClient({ coordinator: stack.url, signal });
 
   return {
     run,
@@ -146,9 +149,12 @@ export async function startEmbeddedRun({
       for (;;) {
         const now = await status();
         if (condition(now)) return now;
-        // Waiting for real processes: the pause only spares the processor, nothing depends on its length.
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await pause();
       }
+    },
+    async untilFinished() {
+      while (!(await reader.position(run)).finished) await pause();
+      return status();
     },
     async close() {
       stop.abort();
@@ -158,6 +164,9 @@ export async function startEmbeddedRun({
     },
   };
 }
+
+/** Waiting for real work: the pause only spares the processor, nothing depends on its length. */
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
 
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

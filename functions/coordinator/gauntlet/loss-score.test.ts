@@ -1,0 +1,56 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { isTie, lossScore } from "./loss-score.ts";
+import { finiteFigure, lossCount, packLosses, unpackLosses } from "./losses.ts";
+
+describe("the LossScore", () => {
+  it("is the mean improvement over the same sequences, with its standard error", () => {
+    const { score, standardError } = lossScore([5, 5, 5, 5], [4, 4.5, 4, 4.5]);
+    expect(score).toBe(0.75);
+    expect(standardError).toBeCloseTo(Math.sqrt(0.0625 / 3) / Math.sqrt(1), 12);
+  });
+
+  it("of an update of zeros is not above 0", () => {
+    expect(lossScore([5, 5], [5, 5]).score > 0).toBe(false);
+  });
+
+  it.each([
+    ["a loss that is not a number", [5, 5], [4, Number.NaN]],
+    ["an endless loss", [5, 5], [4, Number.POSITIVE_INFINITY]],
+    ["a loss of minus infinity, which would be the best of all", [5, 5], [4, Number.NEGATIVE_INFINITY]],
+    ["a base that is not finite", [Number.NaN, 5], [4, 4]],
+    ["too few losses", [5, 5], [4]],
+    ["too many losses", [5], [4, 4]],
+    ["no losses", [], []],
+  ])("of %s is as bad as can be", (_, base, tried) => {
+    expect(lossScore(base, tried).score).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  it("ties two updates within two standard errors of each other", () => {
+    expect(isTie([1, 2, 3, 4], [1, 2, 3, 4])).toBe(true);
+    expect(isTie([1, 2, 3, 4], [1.1, 1.9, 3.1, 3.9])).toBe(true);
+    expect(isTie([1, 2, 3, 4], [2, 3, 4, 5])).toBe(false);
+    expect(isTie([1, 2], [Number.NaN, 2])).toBe(false);
+  });
+});
+
+describe("packed losses", () => {
+  it("come back to the bit", () => {
+    fc.assert(
+      fc.property(fc.array(fc.float(), { maxLength: 20 }), (losses) => {
+        expect(unpackLosses(packLosses(losses))).toEqual(losses);
+        expect(lossCount(packLosses(losses))).toBe(losses.length);
+      }),
+      { numRuns: 100, seed: 1 },
+    );
+  });
+
+  it("are shown as finite figures: JSON has no others", () => {
+    expect([Number.NaN, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, 1].map(finiteFigure)).toEqual([
+      -Number.MAX_VALUE,
+      -Number.MAX_VALUE,
+      Number.MAX_VALUE,
+      1,
+    ]);
+  });
+});

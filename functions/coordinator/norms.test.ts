@@ -1,0 +1,106 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { clipFactors, lowerMedian, type MeasuredNorm, medianNorm, normRange } from "./norms.ts";
+import { peerId } from "./testing/facts.ts";
+
+const measured = (norms: readonly number[], established: readonly boolean[] = []): MeasuredNorm[] =>
+  norms.map((norm, i) => ({
+    peer: peerId(i + 1),
+    established: established[i] ?? false,
+    norm,
+    tensors: [norm],
+  }));
+
+describe("the median norm", () => {
+  it.each([
+    [[], null],
+    [[3], 3],
+    [[5, 1], 1],
+    [[3, 1, 2], 2],
+    [[4, 3, 2, 1], 2],
+  ])("of %j is the lower median %j", (norms, median) => {
+    expect(lowerMedian(norms)).toBe(median);
+    expect(medianNorm(measured(norms), null)).toBe(median);
+  });
+
+  it("rests on established peers once there are three of them: headcount moves nothing", () => {
+    const norms = [1, 1.1, 1.2, 100, 100, 100, 100];
+    expect(medianNorm(measured(norms, [true, true]), null)).toBe(100);
+    expect(medianNorm(measured(norms, [true, true, true]), null)).toBe(1.1);
+  });
+
+  it.each([
+    [100, 2],
+    [1.5, 1.5],
+    [0.01, 0.5],
+  ])("moves at most by a factor of two from 1: %d gives %d", (norm, median) => {
+    expect(medianNorm(measured([norm]), 1)).toBe(median);
+  });
+
+  it("is null without submissions, whatever it was before", () => {
+    expect(medianNorm([], 1)).toBeNull();
+  });
+
+  it("refuses above ten times and below a twentieth of it", () => {
+    expect(normRange(2)).toEqual({ lowest: 0.1, highest: 20 });
+  });
+});
+
+describe("clip factors", () => {
+  it("shrink what is above the median to the median, and leave the rest alone", () => {
+    const clips = clipFactors(measured([0.5, 1, 2, 4]), 1);
+    expect([...clips.values()]).toEqual([1, 1, 0.5, 0.25]);
+  });
+
+  it("are float32: every replica multiplies by the same bits", () => {
+    const [clip] = clipFactors(measured([3]), 1).values();
+    expect(clip).toBe(Math.fround(1 / 3));
+  });
+
+  it("bound each tensor to four times its own median: a norm cannot hide in one tensor", () => {
+    const honest = [1, 2, 3].map((i) => ({
+      peer: peerId(i),
+      established: false,
+      norm: 1,
+      tensors: [0.1, 0.99],
+    }));
+    const hidden = { peer: peerId(4), established: false, norm: 1, tensors: [1, 0] };
+    const clips = clipFactors([...honest, hidden], 1);
+    expect(clips.get(peerId(4))).toBe(Math.fround(0.4));
+    expect(clips.get(peerId(1))).toBe(1);
+  });
+
+  it("take the smaller of both limits", () => {
+    const honest = [1, 2, 3].map((i) => ({
+      peer: peerId(i),
+      established: false,
+      norm: 1,
+      tensors: [0.1, 0.99],
+    }));
+    const clips = clipFactors(
+      [...honest, { peer: peerId(4), established: false, norm: 5, tensors: [1, 4.9] }],
+      1,
+    );
+    // The whole norm asks for 1/5; after that the first tensor carries 0.2, less than its 0.4.
+    expect(clips.get(peerId(4))).toBe(Math.fround(0.2));
+  });
+
+  it("never exceed 1, are never negative, and hold every norm within the median", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 1e-30, max: 1e30, noNaN: true }), { minLength: 1, maxLength: 12 }),
+        (norms) => {
+          const all = measured(norms);
+          const median = medianNorm(all, null) ?? 0;
+          for (const [peer, clip] of clipFactors(all, median)) {
+            expect(clip).toBeGreaterThanOrEqual(0);
+            expect(clip).toBeLessThanOrEqual(1);
+            const norm = all.find((one) => one.peer === peer)?.norm ?? 0;
+            expect(norm * clip).toBeLessThanOrEqual(median * (1 + 2 ** -23));
+          }
+        },
+      ),
+      { numRuns: 200, seed: 1 },
+    );
+  });
+});
