@@ -73,8 +73,9 @@ export function plural(value, noun) {
   return `${value} ${noun}${value === 1 ? "" : "s"}`;
 }
 
-/** How long something took or is ago: "8 s", "4 min 10 s", "2 h 5 min". @param {number} seconds */
+/** How long something took or is ago: "1.3 s", "48 s", "4 min 10 s", "2 h 5 min". @param {number} seconds */
 export function duration(seconds) {
+  if (seconds > 0 && seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;

@@ -66,7 +66,7 @@ function tick() {
   if (!status || serverNowMs === null) return;
   const ageSeconds = (serverNowMs - Date.parse(status.asOf)) / 1000;
   const fresh = connection === "live" && ageSeconds < FRESH_SECONDS;
-  setText(find("#connection-age"), fresh ? "" : `this picture is ${duration(ageSeconds)} old`);
+  setText(find("#connection-age"), fresh ? "" : `this picture is ${duration(Math.floor(ageSeconds))} old`);
   drawDeadline(status, serverNowMs);
 }
 

@@ -192,7 +192,7 @@ describe("figures", () => {
   });
 
   it("tell times", () => {
-    expect(duration(8.9)).toBe("8 s");
+    expect(duration(8.94)).toBe("8.9 s");
     expect(duration(-1)).toBe("0 s");
     expect(duration(250)).toBe("4 min 10 s");
     expect(duration(7500)).toBe("2 h 5 min");
