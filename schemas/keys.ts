@@ -81,6 +81,36 @@ export const keys = {
   statusView: (run: string) => `views/${run}/status.json`,
 } as const;
 
+const ROUND_IN_KEY = /^(?:public\/[^/]+\/(?:rounds|states)|sealed\/[^/]+)\/(\d{8})[/.]/;
+const NUMBERED = /\/(controls|receipts|ledger|states|aggregates|[0-9a-f]{64})\/(\d{5,8})\.(?:check\.)?json$/;
+const NUMBER_FIELDS: Readonly<Record<string, string>> = {
+  controls: "number",
+  receipts: "page",
+  ledger: "page",
+  states: "shard",
+  aggregates: "shard",
+};
+
+/**
+ * A signature covers type and run of an object, not the rest of its key: without this, an older object of the same
+ * type could be shown under a newer key. Null: the body belongs there; else what differs, in words.
+ */
+export function misplaced(key: string, body: unknown): string | null {
+  const fields = new Map<string, unknown>(Object.entries(body ?? {}));
+  const differs = (field: string, expected: unknown) =>
+    fields.has(field) && fields.get(field) !== expected
+      ? `${field} is ${String(fields.get(field))} in the body and ${String(expected)} in the key ${key}`
+      : null;
+  const round = ROUND_IN_KEY.exec(key)?.[1];
+  const [, folder, number] = NUMBERED.exec(key) ?? [];
+  const member = /([0-9a-f]{64})(?:\.json|\/[^/]+)$/.exec(key)?.[1];
+  return (
+    (round === undefined ? null : differs("round", Number(round))) ??
+    (folder === undefined ? null : differs(NUMBER_FIELDS[folder] ?? "shard", Number(number))) ??
+    (member === undefined ? null : (differs("peer", member) ?? differs("evaluator", member)))
+  );
+}
+
 /** True for objects that anybody may read without a ticket where the API itself serves them. */
 export function isPublicKey(key: string): boolean {
   return key.startsWith("public/") || key.startsWith("views/");

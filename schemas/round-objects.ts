@@ -47,7 +47,7 @@ export type Roster = z.infer<typeof roster>;
 export const cutoff = z.strictObject({
   ...decision,
   roster: sha256Hex,
-  /** True: every awaited peer had delivered; false: the deadline passed. */
+  /** True: it came before the deadline, because every awaited peer had delivered or the operator aborted. */
   early: z.boolean(),
 });
 export type Cutoff = z.infer<typeof cutoff>;
@@ -85,7 +85,7 @@ export const submission = z.strictObject({
 });
 export type Submission = z.infer<typeof submission>;
 
-/** A range of consecutive sequences: (first window, count) in the order of the draw. */
+/** Numbers of windows of the training text, in the order of the draw. */
 const windows = z.array(z.int().min(0));
 
 /** 3, `close.json`: a verdict for every commit, norms and clips frozen, the evaluation drawn. */
@@ -183,6 +183,8 @@ export const selection = z.strictObject({
   outcome: z.enum(["aggregate", "empty"]),
   reports: z.array(z.strictObject({ job: z.string(), evaluator: publicKeyHex, report: sha256Hex })),
   judgements: z.array(judgement),
+  /** New ratings of who is in the table without a judgement: refused, then late or incomplete. */
+  ratedLast: z.array(z.strictObject({ peer: publicKeyHex, rating })),
   /** s: the median z that scales the assignment score; null without a matrix. */
   assignmentScale: f64Hex.nullable(),
   /** The peers whose updates are used, ascending by id. */

@@ -17,6 +17,7 @@ import {
 import { z } from "zod";
 import { canonicalBytes, hashOf, parseCanonical } from "./canonical.ts";
 import { OuterloopError } from "./errors.ts";
+import { misplaced } from "./keys.ts";
 import { publicKeyHex, signatureHex, toHex } from "./primitives.ts";
 
 /** A stored object: the body and who signed it. */
@@ -139,6 +140,22 @@ export function verifyBytes<Body>(
         `it is signed by ${[...verified].join(", ")}`,
     );
   }
+  return object;
+}
+
+/** {@link verifyBytes} for an object under a key: its round, number and signer must be those of the key. */
+export function verifyObject<Body>(
+  type: string,
+  run: string,
+  schema: z.ZodType<Body>,
+  key: string,
+  bytes: Uint8Array,
+  signers: { allOf: readonly string[] } | { anyOf: readonly string[] },
+): Signed<Body> {
+  const object = verifyBytes(type, run, schema, bytes, signers);
+  const problem = misplaced(key, object.body);
+  if (problem !== null)
+    throw new OuterloopError("misplaced-object", `this ${type} does not belong here: ${problem}`);
   return object;
 }
 

@@ -24,7 +24,7 @@ const sentences: {
   ],
   "round-closed-early": [
     { missingCount: 2 },
-    "every awaited peer had delivered; 2 shard(s) of this one were still missing",
+    "the round ended before its deadline; 2 shard(s) of this one were still missing",
   ],
   "not-checked": [{ missing: [] }, "complete, but not checked in time: the coordinator's fault, no penalty"],
   "not-in-roster": [{}, "not in this round's roster"],

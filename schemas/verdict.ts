@@ -92,7 +92,7 @@ export function explain(reason: VerdictReason): string {
     case "late-upload":
       return `shard ${reason.shard} arrived at ${reason.uploadedAt}, after ${reason.uploadBy}`;
     case "round-closed-early":
-      return `every awaited peer had delivered; ${reason.missingCount} shard(s) of this one were still missing`;
+      return `the round ended before its deadline; ${reason.missingCount} shard(s) of this one were still missing`;
     case "not-checked":
       return "complete, but not checked in time: the coordinator's fault, no penalty";
     case "not-in-roster":

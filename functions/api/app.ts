@@ -75,7 +75,7 @@ export function createApi(environment: ApiEnvironment) {
   });
   app.openapi(routes.readTickets, async (c) => {
     const context = await environment.run(c.req.valid("param").run);
-    await requireEvaluator(context, c.var.signer);
+    await requireEvaluator(context, c.var.signer, environment.openRound(context.run));
     return c.json(await readTicketsFor(context, c.req.valid("json").keys), 200);
   });
   app.openapi(routes.report, async (c) => {
@@ -88,7 +88,8 @@ export function createApi(environment: ApiEnvironment) {
   });
 
   app.use("/runs/:run/jobs/*", async (c, next) => {
-    await requireEvaluator(await environment.run(c.req.param("run")), c.var.signer);
+    const context = await environment.run(c.req.param("run"));
+    await requireEvaluator(context, c.var.signer, environment.openRound(context.run));
     await next();
   });
   app.route("/runs/:run/jobs", queueRoutes({ queue: environment.jobs }));

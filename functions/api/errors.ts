@@ -35,7 +35,6 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "already-committed": 409,
   "already-announced": 409,
   "already-registered": 409,
-  "already-reported": 409,
   "no-commit": 409,
   "no-close": 409,
   "lease-lost": 409,

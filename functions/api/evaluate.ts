@@ -24,13 +24,9 @@ import type { Stored } from "./submit.ts";
 const TICKET_MS = 10 * 60 * 1_000;
 
 /** Only keys of the operator's key set may judge (`not-an-evaluator`). */
-export async function requireEvaluator(context: RunContext, signer: string, round?: number): Promise<void> {
+export async function requireEvaluator(context: RunContext, signer: string, round: number): Promise<void> {
   const controls = await readControls(context);
-  const { evaluators }: KeySet = keysInRound(
-    context.genesis.body,
-    controls,
-    round ?? Number.MAX_SAFE_INTEGER,
-  );
+  const { evaluators }: KeySet = keysInRound(context.genesis.body, controls, round);
   if (evaluators.includes(signer)) return;
   throw new OuterloopError("not-an-evaluator", `${signer} is not among the evaluators of run ${context.run}`);
 }

@@ -7,7 +7,12 @@
  * @module
  */
 import { createHash, sign, verify } from "node:crypto";
-import { httpbis, type SignatureParameters } from "http-message-signatures";
+import {
+  ExpiredError,
+  httpbis,
+  type SignatureParameters,
+  UnacceptableSignatureError,
+} from "http-message-signatures";
 import { OuterloopError, publicKeyHex, publicKeyObject, type SigningKey } from "../../schemas/index.ts";
 
 const TAG = "outerloop-v1";
@@ -79,9 +84,9 @@ export async function verifyRequest(
         requiredFields: COVERED,
         requiredParams: PARAMETERS,
         all: true,
+        // Times are checked below, with one tolerance for both ends; here they only must not get in the way.
         tolerance: TOLERANCE_SECONDS,
-        maxAge: MAX_AGE_SECONDS,
-        notAfter: new Date(nowMs),
+        notAfter: new Date(nowMs + 1_000_000 * MAX_AGE_SECONDS),
         keyLookup: async (parameters) => {
           checkParameters(parameters, nowMs);
           const signer = publicKeyHex.parse(parameters.keyid);
@@ -126,10 +131,10 @@ function checkParameters({ created, expires, tag }: SignatureParameters, nowMs: 
 }
 
 function refusalOf(error: unknown): OuterloopError {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  if (name === "ExpiredError")
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof ExpiredError)
     return new OuterloopError("stale-signature", `${message}: sign again, and check the clock`);
-  if (name === "UnacceptableSignatureError") {
+  if (error instanceof UnacceptableSignatureError) {
     return new OuterloopError(
       "missing-component",
       `the signature must cover ${COVERED.join(", ")}: ${message}`,

@@ -22,7 +22,6 @@ import {
   type uploadTicket,
   verifyBytes,
 } from "../../schemas/index.ts";
-import { hasPassed } from "../coordinator/deadlines.ts";
 import type { Fact } from "../coordinator/facts.ts";
 import { readManifest } from "../rounds/history.ts";
 import { readFact, readForeignFact } from "../rounds/objects.ts";
@@ -196,13 +195,13 @@ async function uploadTicketsFor(
   if (commit === null) throw new OuterloopError("no-commit", `commit to round ${roster.round} first`);
   const nowMs = await store.now();
   const uploadByMs = toMilliseconds(roster.uploadBy);
-  if (hasPassed(uploadByMs, nowMs)) {
+  if (nowMs >= uploadByMs) {
     throw new OuterloopError(
       "upload-over",
       `uploads of round ${roster.round} had to begin before ${roster.uploadBy}`,
     );
   }
-  const expiresAtMs = Math.min(nowMs + TICKET_MS, Math.max(uploadByMs, nowMs + 1_000));
+  const expiresAtMs = Math.min(nowMs + TICKET_MS, uploadByMs);
   return Promise.all(
     commit.body.shards.map(async ({ shard, sizeBytes, sha256 }) => {
       const key = keys.upload(run, roster.round, peer, shard);

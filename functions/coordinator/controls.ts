@@ -5,22 +5,42 @@
  */
 import { type Control, type Genesis, hashOf, type KeySet, type RunConfig } from "../../schemas/index.ts";
 
+/**
+ * The parts of a configuration that a run cannot change: what states, payloads and ratings mean, and what is built
+ * into the trainers' graphs.
+ */
+function fixedParts({ model, inner, outer, gauntlet, stateEveryRounds }: RunConfig): string {
+  const { optimiser, batchSize } = inner;
+  return hashOf({
+    model,
+    optimiser,
+    batchSize,
+    chunksPerShard: outer.chunksPerShard,
+    rating: gauntlet.rating,
+    stateEveryRounds,
+  });
+}
+
+/** Configurations announced so far, in order. One that changes a fixed part is no configuration of this run. */
+function announcedConfigs(genesis: Genesis, controls: readonly Control[]): RunConfig[] {
+  const fixed = fixedParts(genesis.config);
+  return controls.flatMap(({ action }) =>
+    action.kind === "config" && fixedParts(action.config) === fixed ? [action.config] : [],
+  );
+}
+
 /** The configuration a roster that is made now runs under: the last one announced, else the genesis's. */
 export function latestConfig(
   genesis: Genesis,
   controls: readonly Control[],
 ): { config: RunConfig; hash: string } {
-  const announced = controls.flatMap(({ action }) => (action.kind === "config" ? [action.config] : []));
-  const config = announced.at(-1) ?? genesis.config;
+  const config = announcedConfigs(genesis, controls).at(-1) ?? genesis.config;
   return { config, hash: hashOf(config) };
 }
 
 /** The configuration with this hash: what a roster pinned. Null: nobody ever announced it. */
 export function configByHash(genesis: Genesis, controls: readonly Control[], hash: string): RunConfig | null {
-  const all = [
-    genesis.config,
-    ...controls.flatMap(({ action }) => (action.kind === "config" ? [action.config] : [])),
-  ];
+  const all = [genesis.config, ...announcedConfigs(genesis, controls)];
   return all.find((config) => hashOf(config) === hash) ?? null;
 }
 

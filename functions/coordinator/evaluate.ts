@@ -46,9 +46,11 @@ export function decideEvaluate(facts: FactsOf<"evaluate">, asOfMs: number): Deci
     outcome: chosen.selected.length > 0 && !facts.aborted ? "aggregate" : "empty",
     reports: judged.reports,
     judgements: judged.judgements,
+    ratedLast: judged.ratedLast,
     assignmentScale: judged.assignmentScale,
     selected: facts.aborted ? [] : chosen.selected,
-    notSelected: chosen.notSelected,
+    // An aborted round pays nobody; its receipts say that it was void.
+    notSelected: facts.aborted ? [] : chosen.notSelected,
   };
   return recorded({ type: "selection", body }, reason);
 }

@@ -54,6 +54,8 @@ export interface AnnouncedIntent {
   peer: string;
   hash: string;
   announcedAtMs: number;
+  /** True: it says that it will not take part. */
+  leaving: boolean;
 }
 
 export interface StoredCommit {

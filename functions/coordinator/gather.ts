@@ -22,7 +22,8 @@ import { isEstablished } from "./gauntlet/peer-score.ts";
 const VOIDS_THAT_PAUSE = 3;
 
 export function decideGather(facts: FactsOf<"gather">, asOfMs: number): Decision {
-  const { config, intents, previous, round } = facts;
+  const { config, previous, round } = facts;
+  const intents = facts.intents.filter(({ leaving }) => !leaving);
   const paused =
     facts.paused ??
     (previous.voidsInRow >= VOIDS_THAT_PAUSE ? `${previous.voidsInRow} void rounds in a row` : null);
@@ -44,7 +45,7 @@ export function decideGather(facts: FactsOf<"gather">, asOfMs: number): Decision
     );
   }
 
-  const absent = expectedPeers(facts).filter((peer) => !intents.some((intent) => intent.peer === peer));
+  const absent = expectedPeers(facts).filter((peer) => !facts.intents.some((intent) => intent.peer === peer));
   const missingAtStart = round === 1 ? Math.max(0, expectedAtStart - intents.length) : 0;
   const nthAnnouncedAt =
     intents.map((intent) => intent.announcedAtMs).sort((a, b) => a - b)[minPeers - 1] ?? asOfMs;
@@ -73,7 +74,7 @@ export function decideGather(facts: FactsOf<"gather">, asOfMs: number): Decision
     previousManifest: previous.manifest,
     config: facts.configHash,
     seed: facts.seeds.roster,
-    peers: admitted(facts, facts.seeds.roster).map(({ peer, hash }) => ({
+    peers: admitted(facts, intents, facts.seeds.roster).map(({ peer, hash }) => ({
       peer,
       intent: hash,
       awaited: previous.ledger.get(peer)?.awaited ?? true,
@@ -94,8 +95,12 @@ function expectedPeers(facts: FactsOf<"gather">): string[] {
 }
 
 /** At most maxPeers: established peers first, newcomers by a lot with the seed that the roster itself reveals. */
-function admitted(facts: FactsOf<"gather">, seed: string): AnnouncedIntent[] {
-  const byId = [...facts.intents].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+function admitted(
+  facts: FactsOf<"gather">,
+  intents: readonly AnnouncedIntent[],
+  seed: string,
+): AnnouncedIntent[] {
+  const byId = [...intents].sort((a, b) => (a.peer < b.peer ? -1 : 1));
   const { maxPeers } = facts.config.gather;
   if (byId.length <= maxPeers) return byId;
   const established = byId.filter(({ peer }) => {

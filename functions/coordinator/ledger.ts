@@ -45,6 +45,7 @@ function entryAfter(
     before === undefined
       ? initialSkill(settings)
       : { mu: f64FromHex(before.rating.mu), sigma: f64FromHex(before.rating.sigma) };
+  const ratedLast = selection.body.ratedLast.find((one) => one.peer === receipt.peer);
   const rested = unrated(skill, settings);
   const what = conduct(receipt);
   return {
@@ -53,7 +54,8 @@ function entryAfter(
     lastRound: round,
     // A peer cut off by an early end had shown a commit and did nothing wrong: it is awaited again.
     awaited: what === "delivered" || what === "early-end",
-    rating: judgement?.rating ?? { mu: f64ToHex(rested.mu), sigma: f64ToHex(rested.sigma) },
+    rating: judgement?.rating ??
+      ratedLast?.rating ?? { mu: f64ToHex(rested.mu), sigma: f64ToHex(rested.sigma) },
     assignmentScore: judgement?.assignmentScore ?? before?.assignmentScore ?? f64ToHex(0),
     countedRounds: judgement?.countedRounds ?? before?.countedRounds ?? 0,
     judgedRounds: (before?.judgedRounds ?? 0) + (judgement === undefined ? 0 : 1),

@@ -88,7 +88,7 @@ describe("clip factors", () => {
   it("never exceed 1, are never negative, and hold every norm within the median", () => {
     fc.assert(
       fc.property(
-        fc.array(fc.double({ min: 1e-30, max: 1e30, noNaN: true }), { minLength: 1, maxLength: 12 }),
+        fc.array(fc.double({ min: 1e-6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 12 }),
         (norms) => {
           const all = measured(norms);
           const median = medianNorm(all, null) ?? 0;

@@ -53,7 +53,7 @@ function receiptOf({ roster, close, selection, manifest }: FinishedRound, peer: 
     return { peer, verdict: settled.verdict, reason: settled.refusal, clip: null, share: none };
   }
   const left = selection.body.notSelected.find((one) => one.peer === peer);
-  if (left !== undefined) {
+  if (left !== undefined && manifest.body.outcome !== "void") {
     return { peer, verdict: "not-selected", reason: left.reason, clip: null, share: left.share };
   }
   const used = selection.body.selected.find((one) => one.peer === peer);

@@ -32,7 +32,7 @@ export function decideSettle(facts: FactsOf<"settle">, asOfMs: number): Decision
   const over = hasPassed(endsAtMs, asOfMs);
   const unchecked = facts.commits.filter((one) => one.submission === null && isComplete(one, facts.shards));
   const awaitsState = facts.base === null && facts.baseExpected;
-  if (!over && (unchecked.length > 0 || awaitsState)) {
+  if (!over && !facts.aborted && (unchecked.length > 0 || awaitsState)) {
     const waitingFor: AwaitedThing[] = unchecked.map(({ peer }) => ({
       kind: "check",
       name: peer,

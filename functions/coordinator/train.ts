@@ -54,7 +54,7 @@ export function decideTrain(facts: FactsOf<"train">, asOfMs: number): Decision {
     asOf: toInstant(asOfMs),
     reason,
     roster: roster.hash,
-    early: early && !over,
+    early: !over,
   };
   return recorded({ type: "cutoff", body }, reason);
 }

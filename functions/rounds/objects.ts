@@ -11,7 +11,7 @@ import {
   type SignedType,
   signedTypes,
   signToBytes,
-  verifyBytes,
+  verifyObject,
 } from "../../schemas/index.ts";
 import type { Fact } from "../coordinator/facts.ts";
 import type { RunContext, RunSecrets } from "./run-context.ts";
@@ -45,7 +45,7 @@ export async function readFact<Type extends SignedType>(
     const object = await context.store.get(key, { maxBytes: MAX_OBJECT_BYTES });
     if (object === null) return null;
     const schema = signedTypes[type] as unknown as z.ZodType<BodyOf<Type>>;
-    const { body } = verifyBytes(type, context.run, schema, object.bytes, { anyOf: signers });
+    const { body } = verifyObject(type, context.run, schema, key, object.bytes, { anyOf: signers });
     return { body, hash: hashOf(body) };
   });
 }

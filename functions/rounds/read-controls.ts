@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Control, control, keys, verifyBytes } from "../../schemas/index.ts";
+import { type Control, control, keys, verifyObject } from "../../schemas/index.ts";
 import type { RunContext } from "./run-context.ts";
 
 /** Controls are numbered from 1 without gaps: reading stops at the first that is not there. */
@@ -14,8 +14,9 @@ export async function readControls(context: RunContext): Promise<Control[]> {
     const next = await context.cache.through(key, async () => {
       const object = await context.store.get(key);
       if (object === null) return null;
-      return verifyBytes("control", context.run, control, object.bytes, { allOf: context.genesis.body.roots })
-        .body;
+      return verifyObject("control", context.run, control, key, object.bytes, {
+        allOf: context.genesis.body.roots,
+      }).body;
     });
     if (next === null) return controls;
     controls.push(next);

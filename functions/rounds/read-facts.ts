@@ -24,6 +24,7 @@ import {
   resumedSince,
 } from "../coordinator/controls.ts";
 import type {
+  AnnouncedIntent,
   BaseState,
   Fact,
   RoundFacts,
@@ -66,7 +67,9 @@ async function openRound(context: RunContext, from: number): Promise<number> {
 async function readRound(context: RunContext, round: number): Promise<RoundFacts> {
   const { run } = context;
   const common = await readRunFacts(context, round);
-  if (round > common.config.rounds) return { ...common, phase: "finished" };
+  // Beyond the seed chain nothing can be drawn: a longer run needs a new one.
+  const drawable = closeLink(round) <= context.genesis.body.seedChain.links;
+  if (round > common.config.rounds || !drawable) return { ...common, phase: "finished" };
 
   const roster = await readFact(context, "roster", keys.roster(run, round));
   if (roster === null) return { ...common, phase: "gather", intents: await readIntents(context, common) };
@@ -122,7 +125,6 @@ async function readRunFacts(context: RunContext, round: number): Promise<RunFact
   const last = round === 1 ? null : await readFinishedRound(context, round - 1);
   const manifest: Fact<Manifest> | null = last?.manifest ?? null;
   const medianNorm = await lastMedianNorm(context, round - 1);
-  const withinChain = closeLink(round) <= genesis.body.seedChain.links;
   return {
     run: context.run,
     genesis: genesis.body,
@@ -142,7 +144,7 @@ async function readRunFacts(context: RunContext, round: number): Promise<RunFact
     },
     paused: pausedBecause(controls),
     aborted: isAborted(controls, round),
-    ...(secrets !== undefined && withinChain
+    ...(secrets !== undefined && closeLink(round) <= genesis.body.seedChain.links
       ? {
           seeds: {
             roster: secrets.chain.link(rosterLink(round)),
@@ -164,7 +166,7 @@ async function lastMedianNorm(context: RunContext, round: number): Promise<numbe
 }
 
 async function readIntents(context: RunContext, facts: RunFacts) {
-  const intents: { peer: string; hash: string; announcedAtMs: number }[] = [];
+  const intents: AnnouncedIntent[] = [];
   for await (const { key, lastModifiedMs } of listAll(
     context.store,
     prefixes.intents(context.run, facts.round),
@@ -172,8 +174,8 @@ async function readIntents(context: RunContext, facts: RunFacts) {
     const peer = parseIntentKey(key);
     if (peer === null) continue;
     const intent = await readForeignFact(context, "intent", key, peer);
-    if (intent === null || intent.body.leaving || intent.body.manifest !== facts.previous.manifest) continue;
-    intents.push({ peer, hash: intent.hash, announcedAtMs: lastModifiedMs });
+    if (intent === null || intent.body.manifest !== facts.previous.manifest) continue;
+    intents.push({ peer, hash: intent.hash, announcedAtMs: lastModifiedMs, leaving: intent.body.leaving });
   }
   return intents;
 }

@@ -138,14 +138,16 @@ async function settledSummary(
   };
 }
 
-/** The median of the evaluators' held-out losses after a round; null while there is none. */
+/** The median of the evaluators' held-out losses on the published state of a round; null while there is none. */
 async function heldOutLoss(context: RunContext, round: number): Promise<number | null> {
+  const state = await readFact(context, "state", keys.state(context.run, round));
+  if (state === null) return null;
   return context.cache.through(`held-out loss of ${round}`, async () => {
     const losses: number[] = [];
     for await (const { key } of listAll(context.store, prefixes.heldOut(context.run, round))) {
       const evaluator = key.slice(prefixes.heldOut(context.run, round).length, -".json".length);
       const heldOut: { body: HeldOut } | null = await readForeignFact(context, "held-out", key, evaluator);
-      if (heldOut !== null) losses.push(f64FromHex(heldOut.body.loss));
+      if (heldOut?.body.stateHash === state.body.stateHash) losses.push(f64FromHex(heldOut.body.loss));
     }
     return lowerMedian(losses);
   });

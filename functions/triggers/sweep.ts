@@ -8,6 +8,7 @@ import { keys, parseSubmissionKey, parseUploadKey, prefixes } from "../../schema
 import type { Nudge } from "../coordinator/decision.ts";
 import type { RunContext } from "../rounds/run-context.ts";
 import { missingWork } from "../rounds/upkeep.ts";
+import { writeStatusView } from "../rounds/write-view.ts";
 import { listAll } from "../storage/object-store.ts";
 import type { TriggerEnvironment } from "./environment.ts";
 import { tick } from "./tick.ts";
@@ -25,6 +26,7 @@ async function sweepRun(environment: TriggerEnvironment, run: string): Promise<v
   if (facts.phase === "train") await nudger.send(await uncheckedUploads(context, facts.round));
   const missing = await missingWork(context, facts.round);
   await nudger.send(missing);
+  await writeStatusView(context, facts.round);
   // The last state and the last held-out loss stand: nothing will ever be missing again.
   if (facts.phase === "finished" && missing.length === 0) await store.delete(keys.active(run));
 }

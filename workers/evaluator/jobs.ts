@@ -5,6 +5,7 @@
  */
 import { heldOutTokens, roundWindows } from "../../functions/coordinator/assignment.ts";
 import { packLosses } from "../../functions/coordinator/gauntlet/losses.ts";
+import { closeLink, rosterLink } from "../../functions/coordinator/seed-chain.ts";
 import {
   type EvaluatorJob,
   f64ToHex,
@@ -50,6 +51,8 @@ async function judge(tools: EvaluatorTools, round: number, jobName: string): Pro
   const job = close.body.plan.jobs.find((candidate) => candidate.job === jobName);
   if (job === undefined) return;
   const roster = await requireSigned(view, "roster", keys.roster(run, round));
+  view.checkSeed(rosterLink(round), roster.body.seed);
+  view.checkSeed(closeLink(round), close.body.seed);
   const config = await configOf(view, roster.body.config);
   const base = await tools.parameters.after(round - 1);
 

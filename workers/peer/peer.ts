@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiClient } from "../../functions/api/client.ts";
 import { roundWindows } from "../../functions/coordinator/assignment.ts";
 import type { Fact } from "../../functions/coordinator/facts.ts";
+import { rosterLink } from "../../functions/coordinator/seed-chain.ts";
 import {
   type Intent,
   isOuterloopError,
@@ -23,6 +24,7 @@ import {
 import { type AgreedParameters, follow, newestState, stateHash } from "../replica/parameters.ts";
 import { configOf, openRunView, type RunView, readSigned } from "../replica/run-view.ts";
 import { compressRound } from "./compress.ts";
+import { checkAcknowledgement, uploadShards } from "./deliver.ts";
 import type { Report } from "./events.ts";
 import type { InnerLoop } from "./inner-loop.ts";
 import { openPeerStateStore, type PeerState, type PeerStateStore } from "./peer-state.ts";
@@ -204,6 +206,7 @@ class Peer {
   }
 
   async #trainRound(roster: Roster, place: number, before: PeerState): Promise<PeerState> {
+    this.#view.checkSeed(rosterLink(roster.round), roster.seed);
     const config = await configOf(this.#view, roster.config);
     if (roster.previousManifest !== before.manifest) {
       throw new OuterloopError(
@@ -230,14 +233,13 @@ class Peer {
   /** Commits and uploads what is pending. Safe to repeat: the same bytes go up. */
   async #deliver({ pending }: PeerState): Promise<void> {
     if (pending === null) return;
-    const { api, run } = this.#view;
+    const { api, run, genesis } = this.#view;
     const { round, commit, shards } = pending;
     try {
-      const { tickets } = await api.commit(run, round, signToBytes("commit", run, commit, this.#key));
+      const answer = await api.commit(run, round, signToBytes("commit", run, commit, this.#key));
+      checkAcknowledgement(genesis.body, run, commit, answer.acknowledgement);
       this.#report({ kind: "committed", round, bytes: shards.reduce((sum, shard) => sum + shard.length, 0) });
-      await Promise.all(
-        tickets.map(({ shard, ticket }) => api.upload(ticket, shards[shard] ?? new Uint8Array())),
-      );
+      await uploadShards(api, run, round, shards, answer.tickets);
       this.#report({ kind: "uploaded", round });
     } catch (error) {
       if (!isOuterloopError(error) || error.code === "service-unreachable") throw error;

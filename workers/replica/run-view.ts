@@ -20,10 +20,11 @@ import {
   type SignedType,
   signedTypes,
   tensorsOf,
-  verifyBytes,
   verifyDataIndex,
   verifyGenesis,
+  verifyObject,
 } from "../../schemas/index.ts";
+import { createSeedCheck } from "./seed-check.ts";
 
 export interface RunView {
   readonly run: string;
@@ -32,6 +33,8 @@ export interface RunView {
   readonly data: DataIndex;
   readonly layout: UpdateLayout;
   readonly codec: Codec;
+  /** Throws `wrong-seed` unless this is that link of the run's seed chain. */
+  readonly checkSeed: (index: number, link: string) => void;
 }
 
 /** Reads and verifies what a run is made of. Typed errors: `no-such-run`, `wrong-genesis`, `wrong-data-index`. */
@@ -49,6 +52,7 @@ export async function openRunView(api: ApiClient, run: string): Promise<RunView>
     data: verifyDataIndex(run, genesis.body, index),
     layout: createLayout(tensorsOf(config.model), config.outer.chunksPerShard),
     codec: loadCodec(),
+    checkSeed: createSeedCheck(genesis.body),
   };
 }
 
@@ -62,7 +66,7 @@ export async function readSigned<Type extends SignedType>(
   const bytes = await view.api.object(key);
   if (bytes === null) return null;
   const schema = signedTypes[type] as unknown as z.ZodType<z.infer<(typeof signedTypes)[Type]>>;
-  const { body } = verifyBytes(type, view.run, schema, bytes, { anyOf: signers });
+  const { body } = verifyObject(type, view.run, schema, key, bytes, { anyOf: signers });
   return { body, hash: hashOf(body) };
 }
 
@@ -83,9 +87,10 @@ export async function configOf(view: RunView, hash: string): Promise<RunConfig> 
   const { roots, config } = view.genesis.body;
   if (hashOf(config) === hash) return config;
   for (let number = 1; ; number++) {
-    const bytes = await view.api.object(keys.control(view.run, number));
+    const key = keys.control(view.run, number);
+    const bytes = await view.api.object(key);
     if (bytes === null) break;
-    const { action } = verifyBytes("control", view.run, control, bytes, { allOf: roots }).body;
+    const { action } = verifyObject("control", view.run, control, key, bytes, { allOf: roots }).body;
     if (action.kind === "config" && hashOf(action.config) === hash) return action.config;
   }
   throw new OuterloopError(

@@ -29,6 +29,8 @@ export interface JudgedRound {
   reports: Selection["reports"];
   /** Ascending by peer id. */
   judgements: Judgement[];
+  /** Ascending by peer id. */
+  ratedLast: Selection["ratedLast"];
   assignmentScale: string | null;
 }
 
@@ -54,8 +56,10 @@ export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
         }),
       )
     : null;
+  // Ratings must mean the same over the whole run, so the genesis says how they move.
+  const ratingSettings = facts.genesis.config.gauntlet.rating;
   const places = rankForRating(facts, tried);
-  const skills = rateRound(places, config.gauntlet.rating);
+  const skills = rateRound(places, ratingSettings);
 
   const judgements = tried.map((one): Judgement => {
     const entry = facts.previous.ledger.get(one.peer);
@@ -63,7 +67,7 @@ export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
     const assignmentScore =
       one.residual === null ? before : nextAssignmentScore(before, one.residual.z, scale);
     const countedRounds = (entry?.countedRounds ?? 0) + (one.residual === null ? 0 : 1);
-    const skill = skills.get(one.peer) ?? initialSkill(config.gauntlet.rating);
+    const skill = skills.get(one.peer) ?? initialSkill(ratingSettings);
     const firstRound = entry?.firstRound ?? facts.round;
     const recentlyDelivered = (entry?.deliveredRounds ?? []).filter(
       (round) => round > facts.round - RECENT_ROUNDS,
@@ -108,6 +112,10 @@ export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
   return {
     reports: reports.map(({ job, evaluator, hash }) => ({ job, evaluator, report: hash })),
     judgements,
+    ratedLast: [...skills]
+      .filter(([peer]) => !tried.some((one) => one.peer === peer))
+      .map(([peer, { mu, sigma }]) => ({ peer, rating: { mu: f64ToHex(mu), sigma: f64ToHex(sigma) } }))
+      .sort((a, b) => (a.peer < b.peer ? -1 : 1)),
     assignmentScale: scale === null ? null : f64ToHex(scale),
   };
 }
@@ -186,7 +194,7 @@ function rankForRating(
         .filter(({ verdict }) => verdicts.includes(verdict))
         .map(({ peer }) => peer),
     );
-  const settings = facts.config.gauntlet.rating;
+  const settings = facts.genesis.config.gauntlet.rating;
   const skillOf = (peer: string): Skill => {
     const entry = facts.previous.ledger.get(peer);
     return entry === undefined

@@ -126,9 +126,9 @@ describe("the assignment score", () => {
   });
 
   it("of one who always or never trains its own text comes close to 1 and -1", () => {
-    const after = (z: number) =>
+    const scoreAfter = (z: number) =>
       Array.from({ length: 60 }).reduce<number>((m) => nextAssignmentScore(m, z, 1), 0);
-    expect(after(1)).toBeGreaterThan(0.99);
-    expect(after(-1)).toBeLessThan(-0.99);
+    expect(scoreAfter(1)).toBeGreaterThan(0.99);
+    expect(scoreAfter(-1)).toBeLessThan(-0.99);
   });
 });

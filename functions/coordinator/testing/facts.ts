@@ -182,6 +182,7 @@ export function gatherFacts(
     intents: announced.map(({ peer, atMs }) => ({
       peer,
       hash: digest(`intent ${peer}`),
+      leaving: false,
       announcedAtMs: atMs,
     })),
   };
