@@ -74,15 +74,26 @@ export function verifyGenesis(run: string, bytes: Uint8Array): { body: Genesis; 
 }
 
 /** `public/{run}/data/index.json`: pre-tokenised text, cut into shards; `heldOut` is never assigned. */
-export const dataIndex = z.strictObject({
-  source: z.string().max(500),
-  tokenType: z.enum(["uint16", "uint32"]),
-  tokens: z.int().min(1),
-  shards: z.array(z.strictObject({ shard: shardNumber, tokens: z.int().min(1), sha256: sha256Hex })).min(1),
-  /** Token ranges [start, end) over the concatenated shards. */
-  train: z.strictObject({ start: z.int().min(0), end: z.int().min(1) }),
-  heldOut: z.strictObject({ start: z.int().min(0), end: z.int().min(1) }),
-});
+export const dataIndex = z
+  .strictObject({
+    source: z.string().max(500),
+    tokenType: z.enum(["uint16", "uint32"]),
+    tokens: z.int().min(1),
+    shards: z.array(z.strictObject({ shard: shardNumber, tokens: z.int().min(1), sha256: sha256Hex })).min(1),
+    /** Token ranges [start, end) over the concatenated shards. */
+    train: z.strictObject({ start: z.int().min(0), end: z.int().min(1) }),
+    heldOut: z.strictObject({ start: z.int().min(0), end: z.int().min(1) }),
+  })
+  .refine(
+    ({ tokens, train, heldOut }) =>
+      train.start < train.end &&
+      train.end <= heldOut.start &&
+      heldOut.start < heldOut.end &&
+      heldOut.end <= tokens,
+    {
+      error: "train and heldOut must be ranges of the tokens, the held-out one behind the other",
+    },
+  );
 export type DataIndex = z.infer<typeof dataIndex>;
 
 /** Parses and verifies a data index: signed by the roots, and the one the genesis names (`wrong-data-index`). */

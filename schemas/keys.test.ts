@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   isPublicKey,
   keys,
+  misplaced,
   parseAggregateRecordKey,
   parseIntentKey,
   parseReportKey,
@@ -117,5 +118,55 @@ describe("keys of the bucket", () => {
     const shut = [keys.commit("run", 1, peer), keys.upload("run", 1, peer, 0), keys.active("run")];
     expect(open.every(isPublicKey)).toBe(true);
     expect(shut.some(isPublicKey)).toBe(false);
+  });
+});
+
+describe("an object under the key of another", () => {
+  const [peer, other] = ["a".repeat(64), "b".repeat(64)];
+  it.each<[string, string, object, object]>([
+    ["round", keys.roster("run", 7), { round: 7 }, { round: 6 }],
+    ["round of a state", keys.state("run", 7), { round: 7 }, { round: 6 }],
+    ["peer of a commit", keys.commit("run", 7, peer), { round: 7, peer }, { round: 7, peer: other }],
+    ["round of a commit", keys.commit("run", 7, peer), { round: 7, peer }, { round: 8, peer }],
+    ["peer of an intent", keys.intent("run", 7, peer), { round: 7, peer }, { round: 7, peer: other }],
+    ["peer of a registration", keys.peer("run", peer), { peer }, { peer: other }],
+    [
+      "shard of a check",
+      keys.check("run", 7, peer, 2),
+      { round: 7, peer, shard: 2 },
+      { round: 7, peer, shard: 1 },
+    ],
+    [
+      "peer of a check",
+      keys.check("run", 7, peer, 2),
+      { round: 7, peer, shard: 2 },
+      { round: 7, peer: other, shard: 2 },
+    ],
+    [
+      "evaluator of a report",
+      keys.report("run", 7, "0001", peer),
+      { round: 7, evaluator: peer },
+      { round: 7, evaluator: other },
+    ],
+    ["page of receipts", keys.receipts("run", 7, 2), { round: 7, page: 2 }, { round: 7, page: 0 }],
+    ["page of a ledger", keys.ledger("run", 7, 2), { round: 7, page: 2 }, { round: 7, page: 0 }],
+    [
+      "shard of an aggregate",
+      keys.aggregateRecord("run", 7, 2),
+      { round: 7, shard: 2 },
+      { round: 7, shard: 1 },
+    ],
+    ["shard of a state", keys.stateRecord("run", 7, 2), { round: 7, shard: 2 }, { round: 7, shard: 1 }],
+    ["number of a control", keys.control("run", 7), { number: 7 }, { number: 6 }],
+  ])("is found by the %s", (_, key, right, wrong) => {
+    expect(misplaced(key, right)).toBeNull();
+    expect(misplaced(key, wrong)).not.toBeNull();
+  });
+
+  // DOUBT keys.ts, misplaced: the job in the key of a report is not compared with the one in its body, nor does
+  // read-facts.ts, readReports, compare them; only the API does when it stores a report.
+  it("is found by the job of a report", () => {
+    const key = keys.report("run", 7, "0001", peer);
+    expect(misplaced(key, { round: 7, evaluator: peer, job: "0002" })).not.toBeNull();
   });
 });

@@ -103,10 +103,12 @@ export function misplaced(key: string, body: unknown): string | null {
       : null;
   const round = ROUND_IN_KEY.exec(key)?.[1];
   const [, folder, number] = NUMBERED.exec(key) ?? [];
+  const job = /\/reports\/([^/]+)\//.exec(key)?.[1];
   const member = /([0-9a-f]{64})(?:\.json|\/[^/]+)$/.exec(key)?.[1];
   return (
     (round === undefined ? null : differs("round", Number(round))) ??
     (folder === undefined ? null : differs(NUMBER_FIELDS[folder] ?? "shard", Number(number))) ??
+    (job === undefined ? null : differs("job", job)) ??
     (member === undefined ? null : (differs("peer", member) ?? differs("evaluator", member)))
   );
 }

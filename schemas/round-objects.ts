@@ -124,7 +124,7 @@ export const close = z.strictObject({
     anchor: windows,
     jobs: z.array(
       z.strictObject({
-        job: z.string().regex(/^[0-9]{4}$/),
+        job: z.string().regex(/^[0-9]{4,8}$/),
         /** Owners: whose updates are judged, on their own and each other's data. */
         peers: z.array(publicKeyHex).min(1),
         /** Window numbers of each owner's sequences, in the order of `peers`. */
@@ -142,7 +142,7 @@ export type Job = Close["plan"]["jobs"][number];
  */
 export const report = z.strictObject({
   round: roundNumber,
-  job: z.string().regex(/^[0-9]{4}$/),
+  job: z.string().regex(/^[0-9]{4,8}$/),
   evaluator: publicKeyHex,
   /** Hash of the close this report answers. */
   close: sha256Hex,

@@ -8,7 +8,7 @@
  */
 import { z } from "zod";
 import { adamwSettings, learningRateSchedule, modelSpec } from "./model.ts";
-import { f32Hex, seconds } from "./primitives.ts";
+import { f32FromHex, f32Hex, seconds } from "./primitives.ts";
 
 /** Values kept per 4096-element chunk. */
 export const keepCount = z.union([
@@ -19,6 +19,13 @@ export const keepCount = z.union([
   z.literal(256),
 ]);
 export type KeepCount = z.infer<typeof keepCount>;
+
+/** Bits of a finite float32 from 0 to `max`; -0 is refused. */
+const f32Between = (max: number) =>
+  f32Hex.refine((bits) => !bits.startsWith("8") && f32FromHex(bits) >= 0 && f32FromHex(bits) <= max, {
+    error: `must be the bits of a float32 from 0 to ${max}`,
+  });
+const LARGEST_F32 = f32FromHex("7f7fffff");
 
 /** A value from a round on: the entry with the highest `fromRound` that has begun counts. */
 const fromRound = <T>(value: z.ZodType<T>) =>
@@ -48,24 +55,28 @@ export const runConfig = z.strictObject({
   }),
   outer: z.strictObject({
     /** Outer learning rate: theta <- theta - alpha * sum a_p * update_p. */
-    alpha: fromRound(f32Hex),
+    alpha: fromRound(f32Between(LARGEST_F32)),
     /** Error-feedback decay. */
-    beta: f32Hex,
+    beta: f32Between(1),
     keep: fromRound(keepCount),
     /** Chunks of 4096 elements per shard of an update. */
     chunksPerShard: z.int().min(1).max(65_536),
     /** `exact`: the aggregate is the selected records themselves, so nothing is lost on the way down. */
     downlink: z.literal("exact"),
   }),
-  gather: z.strictObject({
-    /** Below this many announced peers no round begins, however long it takes. */
-    minPeers: z.int().min(1),
-    /** Round 1 begins at once when this many have announced. */
-    expectedAtStart: z.int().min(1),
-    maxPeers: z.int().min(1).max(100_000),
-    /** How long a round waits for others, from the announcement that reached minPeers. */
-    announceWindowSeconds: seconds,
-  }),
+  gather: z
+    .strictObject({
+      /** Below this many announced peers no round begins, however long it takes. */
+      minPeers: z.int().min(1),
+      /** Round 1 begins at once when this many have announced. */
+      expectedAtStart: z.int().min(1),
+      maxPeers: z.int().min(1).max(100_000),
+      /** How long a round waits for others, from the announcement that reached minPeers. */
+      announceWindowSeconds: seconds,
+    })
+    .refine(({ minPeers, maxPeers }) => minPeers <= maxPeers, {
+      error: "maxPeers must be at least minPeers",
+    }),
   /** Deadlines, each from the end of the one before; see `functions/coordinator/deadlines.ts`. */
   windows: z.strictObject({
     trainSeconds: seconds,

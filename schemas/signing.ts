@@ -131,7 +131,7 @@ export function verifyBytes<Body>(
   }
   const enough =
     "allOf" in signers
-      ? signers.allOf.every((key) => verified.has(key))
+      ? signers.allOf.length > 0 && signers.allOf.every((key) => verified.has(key))
       : signers.anyOf.some((key) => verified.has(key));
   if (!enough) {
     throw new OuterloopError(

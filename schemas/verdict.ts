@@ -128,7 +128,9 @@ export function explain(reason: VerdictReason): string {
     case "too-few-eligible":
       return `round published empty: ${reason.eligible} update(s) improve the loss, ${reason.needed} needed`;
     case "round-void":
-      return `round void: ${reason.missingShards} shard(s) were not aggregated in time, parameters unchanged`;
+      return reason.missingShards === 0
+        ? "round void: aborted by the operator, parameters unchanged"
+        : `round void: ${reason.missingShards} shard(s) were not aggregated in time, parameters unchanged`;
     default:
       return unreachable(reason);
   }

@@ -63,7 +63,12 @@ export function isAborted(controls: readonly Control[], round: number): boolean 
   return controls.some(({ action }) => action.kind === "abort" && action.round === round);
 }
 
-/** True when the operator has resumed the run since the given instant (milliseconds since 1970). */
-export function resumedSince(controls: readonly Control[], sinceMs: number): boolean {
-  return controls.some(({ action, issuedAt }) => action.kind === "resume" && Date.parse(issuedAt) >= sinceMs);
+/** A control and when the store received it: the operator's own clock decides nothing. */
+export type StoredControl = Control & { storedAtMs: number };
+
+/** True when a resume arrived after the given time (milliseconds since 1970, by the store's clock). */
+export function resumedSince(controls: readonly StoredControl[], sinceMs: number): boolean {
+  // Arrival is known in whole seconds, rounded down.
+  const since = Math.floor(sinceMs / 1_000) * 1_000;
+  return controls.some(({ action, storedAtMs }) => action.kind === "resume" && storedAtMs >= since);
 }

@@ -34,11 +34,17 @@ export class Draw {
     return value;
   }
 
-  /** Uniform in 0 .. bound - 1, bound <= 2^32. Values past the last whole multiple of `bound` are thrown away. */
+  /**
+   * Uniform in 0 .. bound - 1, bound from 1 to 2^53: from 32 bits where they suffice, else from 53 (21 high ones first).
+   * Values past the last whole multiple of `bound` are thrown away.
+   */
   integer(bound: number): number {
-    const limit = UINT32_RANGE - (UINT32_RANGE % bound);
+    if (!Number.isSafeInteger(bound) || bound < 1) throw new RangeError(`cannot draw below ${bound}`);
+    const range = bound <= UINT32_RANGE ? UINT32_RANGE : 2 ** 53;
+    const limit = range - (range % bound);
     for (;;) {
-      const value = this.#uint32();
+      const value =
+        range === UINT32_RANGE ? this.#uint32() : (this.#uint32() >>> 11) * UINT32_RANGE + this.#uint32();
       if (value < limit) return value % bound;
     }
   }

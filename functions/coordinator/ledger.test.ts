@@ -269,8 +269,8 @@ describe("the ledger", () => {
     expect(ordinal({ mu: f64FromHex(mu), sigma: f64FromHex(sigma) })).toBeLessThan(ordinal(rested));
   });
 
-  // BUG ledger.ts:30: a commit of a stranger makes it a ledger entry, with `lastRound` "in the roster of" and a fault.
-  it.fails("does not hold keys that never were in a roster", () => {
+  // It once was so: a commit of a stranger makes it a ledger entry, with `lastRound` "in the roster of" and a fault.
+  it("does not hold keys that never were in a roster", () => {
     const setting: Setting = {
       roster: peerIds(2),
       others: [refusedAs(peerId(7), "refused", { code: "not-in-roster" })],

@@ -20,14 +20,15 @@ import { type FinishedRound, receiptsOf } from "./receipts.ts";
 
 type RatingSettings = Genesis["config"]["gauntlet"]["rating"];
 
-/** Entries after the round, ascending by peer id. Peers that were not in it keep theirs. */
+/** Entries after the round, ascending by peer id. Peers outside its roster keep theirs, or have none. */
 export function ledgerAfter(
   previous: ReadonlyMap<string, LedgerEntry>,
   finished: FinishedRound,
   settings: RatingSettings,
 ): LedgerEntry[] {
   const next = new Map(previous);
-  for (const receipt of receiptsOf(finished))
+  const members = new Set(finished.roster.body.peers.map(({ peer }) => peer));
+  for (const receipt of receiptsOf(finished).filter(({ peer }) => members.has(peer)))
     next.set(receipt.peer, entryAfter(previous, finished, settings, receipt));
   return [...next.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
 }

@@ -120,7 +120,9 @@ function gate(facts: FactsOf<"settle">, one: SettledCommit): Refusal | null {
     const committedAt = toInstant(one.storedAtMs);
     return { verdict: "late", refusal: { code: "late-commit", committedAt, commitBy: roster.commitBy } };
   }
-  const missing = one.commit.shards.map(({ shard }) => shard).filter((shard) => !one.uploads.has(shard));
+  const missing = Array.from({ length: facts.shards }, (_, shard) => shard).filter(
+    (shard) => !one.uploads.has(shard),
+  );
   if (missing.length > 0) {
     const refusal: VerdictReason = facts.cutoff.body.early
       ? { code: "round-closed-early", missingCount: missing.length }

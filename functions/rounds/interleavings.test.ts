@@ -1,11 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  close as closeSchema,
   f32FromHex,
+  head as headSchema,
   isOuterloopError,
   keys,
+  parseCanonical,
   parseUploadKey,
   sha256,
+  signed,
   signToBytes,
   toMilliseconds,
 } from "../../schemas/index.ts";
@@ -41,7 +45,8 @@ type Event =
   | { kind: "lose"; message: number }
   | { kind: "report"; evaluator: number; job: number; gains: (number | null)[] }
   | { kind: "tick" | "sweep" | "crash"; process: number }
-  | { kind: "pause" | "resume" | "abort" };
+  | { kind: "pause" | "resume" }
+  | { kind: "abort"; meant: boolean };
 
 const peer = fc.nat(3);
 const process = fc.nat(1);
@@ -77,7 +82,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 20, arbitrary: fc.record({ kind: kind("tick"), process }) },
   { weight: 8, arbitrary: fc.record({ kind: kind("sweep", "crash"), process }) },
   { weight: 2, arbitrary: fc.record({ kind: kind("pause", "resume", "resume") }) },
-  { weight: 1, arbitrary: fc.record({ kind: kind("abort") }) },
+  { weight: 1, arbitrary: fc.record({ kind: kind("abort"), meant: often(4) }) },
   { weight: 1, arbitrary: fc.record({ kind: kind("leave"), peer }) },
 );
 
@@ -165,6 +170,7 @@ class Story {
       case "resume":
         return world.control({ kind: "resume" });
       case "abort":
+        if (!event.meant) return;
         return world.control({ kind: "abort", round: await world.openRound(), reason: "test" });
     }
   }
@@ -216,6 +222,13 @@ async function refusable(work: Promise<void>): Promise<void> {
   } catch (error) {
     if (!isOuterloopError(error) || !REFUSALS.includes(error.code)) throw error;
   }
+}
+
+/** The head says in the end that there is nothing to come. */
+async function checkHead(world: RunInMemory): Promise<void> {
+  const object = await world.store.get(keys.head(world.run));
+  const { body } = parseCanonical(signed(headSchema), object?.bytes ?? new Uint8Array(), "head");
+  expect(body).toMatchObject({ round: memoryRunConfig.rounds + 1, finished: true, nextBy: null });
 }
 
 /** One history: chained, signed, replayable from the bucket alone. */
@@ -304,6 +317,47 @@ async function checkDerived(world: RunInMemory): Promise<void> {
   }
 }
 
+describe("a commit at the end of its round", () => {
+  it("counts if it was acknowledged, and is told so if it was not, wherever the others are", async () => {
+    const seen = { counted: 0, refused: 0 };
+    for (let n = 0; n < 80; n++) {
+      const world = await RunInMemory.create(sha256(Buffer.from(`race ${n}`)), { peers: 3 });
+      const story = new Story(world, [0, 900]);
+      await world.interleaver.run(world.peers.map((one) => world.announce(one)));
+      await world.interleaver.run([story.happen({ kind: "tick", process: 0 })]);
+      const [late, ...others] = world.peers;
+      if (late === undefined) throw new Error("no peers");
+      for (let step = 0; step < 3; step++)
+        await world.interleaver.run(others.map((one) => world.takePart(one)));
+      await world.interleaver.run([story.deliver(0, world.messages.splice(0))]);
+      // Two have delivered, and commitBy has passed: nobody waits for the third any more.
+      world.clock.nowMs += 33_000;
+      const answers: string[] = [];
+      const commit = world.commit(late).then(
+        () => answers.push("acknowledged"),
+        (error: unknown) => answers.push(isOuterloopError(error) ? error.code : String(error)),
+      );
+      await world.interleaver.run([
+        commit,
+        story.happen({ kind: "tick", process: 0 }),
+        story.happen({ kind: "tick", process: 1 }),
+      ]);
+      // A commit that came before the decision is waited for, until the deadline of its upload.
+      world.clock.nowMs += 60_000;
+      await world.interleaver.run([story.happen({ kind: "tick", process: 0 })]);
+      const object = await world.store.get(keys.close(world.run, 1));
+      const close = parseCanonical(signed(closeSchema), object?.bytes ?? new Uint8Array(), "close").body;
+      const counted = close.submissions.some((one) => one.peer === late.publicKey);
+      const [answer] = answers;
+      expect(["acknowledged", "round-closed"]).toContain(answer);
+      if (answer === "acknowledged") expect(counted).toBe(true);
+      seen[counted ? "counted" : "refused"] += 1;
+    }
+    expect(seen.counted).toBeGreaterThan(10);
+    expect(seen.refused).toBeGreaterThan(10);
+  });
+});
+
 describe("a run, whatever happens in whatever order", () => {
   it("has one history, counts what it acknowledged, and derives everything from its facts", async () => {
     const seen = { applied: 0, empty: 0, void: 0, acknowledged: 0 };
@@ -324,6 +378,7 @@ describe("a run, whatever happens in whatever order", () => {
           expect(world.errors).toEqual([]);
           const { facts } = await readFacts(await world.reader());
           expect(facts.phase).toBe("finished");
+          await checkHead(world);
           await checkHistory(world);
           await checkDerived(world);
           seen.acknowledged += world.acknowledged.length;

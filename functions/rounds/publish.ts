@@ -7,13 +7,13 @@ import {
   type Head,
   head as headSchema,
   type Instant,
+  isOuterloopError,
   keys,
-  parseCanonical,
   type RunConfig,
-  signed,
   signToBytes,
   toInstant,
   toMilliseconds,
+  verifyBytes,
 } from "../../schemas/index.ts";
 import { DEADLINE_MARGIN_MS } from "../coordinator/deadlines.ts";
 import type { RoundFacts } from "../coordinator/facts.ts";
@@ -50,8 +50,8 @@ export async function moveHead(context: RunContext, facts: RoundFacts, asOfMs: n
     nextBy: nextBy(facts),
     finished: facts.phase === "finished",
   };
-  if (current !== null) {
-    const { body } = parseCanonical(signed(headSchema), current.bytes, "head");
+  const body = current === null ? null : readableHead(context, current.bytes);
+  if (body !== null) {
     const unchanged =
       body.round === next.round && body.finished === next.finished && body.nextBy === next.nextBy;
     if (body.round > next.round || unchanged) return;
@@ -62,6 +62,16 @@ export async function moveHead(context: RunContext, facts: RoundFacts, asOfMs: n
     signToBytes("head", run, next, secretsOf(context).coordinator),
     current?.etag ?? null,
   );
+}
+
+/** The head, if it is one: what is not readable is a hint gone wrong, and is replaced. */
+function readableHead({ run, genesis }: RunContext, bytes: Uint8Array): Head | null {
+  try {
+    return verifyBytes("head", run, headSchema, bytes, { anyOf: genesis.body.keys.coordinator }).body;
+  } catch (error) {
+    if (isOuterloopError(error)) return null;
+    throw error;
+  }
 }
 
 /** When the manifest of the open round is due at the latest; null while peers are gathered. */

@@ -52,10 +52,10 @@ describe("reading a run", () => {
     expect(facts.config).toEqual(memoryRunConfig);
   });
 
-  // BUG read-facts.ts:72: whether the run is finished is asked of the newest configuration, before the roster of the open
+  // It once was so: whether the run is finished is asked of the newest configuration, before the roster of the open
   // round is looked at. Fewer rounds, announced in the middle of one, end the run with that round open: its
   // acknowledged commits get no verdict, its peers wait for ever. (The pinned configuration is to decide, or the roster.)
-  it.fails("ends an open round, though a newer configuration has fewer rounds", async () => {
+  it("ends an open round, though a newer configuration has fewer rounds", async () => {
     const world = await announced(seed);
     await decided(world);
     await world.interleaver.run(world.peers.map((peer) => world.commit(peer)));
@@ -108,9 +108,9 @@ describe("the head", () => {
     expect(await headOf(world)).toMatchObject({ round: 1 });
   });
 
-  // BUG publish.ts:54: a head that does not parse is thrown at `advance`, before it sends the nudges of the phase: each
+  // It once was so: a head that does not parse is thrown at `advance`, before it sends the nudges of the phase: each
   // tick and sweep fails from then on, until somebody deletes the object. It is a hint, to be repaired.
-  it.fails("is written again when it was damaged", async () => {
+  it("is written again when it was damaged", async () => {
     const world = await announced(seed);
     await decided(world);
     const damaged = await world.store.get(keys.head(world.run));

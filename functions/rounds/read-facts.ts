@@ -67,13 +67,15 @@ async function openRound(context: RunContext, from: number): Promise<number> {
 async function readRound(context: RunContext, round: number): Promise<RoundFacts> {
   const { run } = context;
   const common = await readRunFacts(context, round);
-  // Beyond the seed chain nothing can be drawn: a longer run needs a new one.
-  const drawable = closeLink(round) <= context.genesis.body.seedChain.links;
-  if (round > common.config.rounds || !drawable) return { ...common, phase: "finished" };
-
   const roster = await readFact(context, "roster", keys.roster(run, round));
-  if (roster === null) return { ...common, phase: "gather", intents: await readIntents(context, common) };
+  if (roster === null) {
+    // Beyond the seed chain nothing can be drawn: a longer run needs a new one.
+    const drawable = closeLink(round) <= context.genesis.body.seedChain.links;
+    if (round > common.config.rounds || !drawable) return { ...common, phase: "finished" };
+    return { ...common, phase: "gather", intents: await readIntents(context, common) };
+  }
 
+  // An open round runs under the configuration its roster pinned, whatever was announced since.
   const controls = await readControls(context);
   const pinned = configByHash(context.genesis.body, controls, roster.body.config);
   if (pinned !== null) Object.assign(common, { config: pinned, configHash: roster.body.config });

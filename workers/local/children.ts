@@ -51,7 +51,7 @@ export function createChildren({ onEvent, onNote, env }: ChildrenOptions): Child
 
   function launch(spec: ChildSpec): ChildProcess {
     mkdirSync(dirname(spec.logFile), { recursive: true });
-    const child = spawn(process.execPath, ["--max-semi-space-size=1", ...spec.args], {
+    const child = spawn(process.execPath, ["--max-semi-space-size=4", ...spec.args], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       env,
       // A group of its own: Ctrl-C reaches the parent alone, which then stops the children in order.

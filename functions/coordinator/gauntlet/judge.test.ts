@@ -75,7 +75,8 @@ describe("a judgement", () => {
     const gains = (peer: string, place: number) =>
       place === 2 ? { anchor: [0.1], owned: [0.15, 0.1, 0.1, 0.1, 0.1] } : honest(peer, place);
     const { of } = judged(evaluateFacts(peers, { gains }));
-    expect(f64FromHex(of(3).assignmentScore)).toBeLessThan(0);
+    // Its row is trimmed, so the text it did train does not count against it; its own text gives it nothing.
+    expect(f64FromHex(of(3).assignmentScore)).toBeLessThanOrEqual(0);
     expect(f64FromHex(of(1).assignmentScore)).toBeGreaterThan(0);
   });
 
@@ -165,10 +166,10 @@ describe("a judgement", () => {
     expect(one.countedRounds).toBe(1);
   });
 
-  // BUG judge.ts:159: both figures of a broken update are -Infinity, their difference is NaN, and so is the assignment
+  // It once was so: both figures of a broken update are -Infinity, their difference is NaN, and so is the assignment
   // score, from then on and for ever; after the warm-up so is the PeerScore, and select.ts:83 pays nobody in any round in
   // which such a key is selected. One broken update and some good ones take everybody's share away.
-  it.fails("of a broken update under the published rule is a number", () => {
+  it("of a broken update under the published rule is a number", () => {
     const run = runFacts({ config: configWith("gauntlet", { assignedTest: "own-minus-random" }) });
     const gains = (peer: string, place: number) =>
       place === 0 ? { anchor: [Number.NaN], owned: peers.map(() => Number.NaN) } : honest(peer, place);

@@ -164,10 +164,15 @@ function tryGroup(
       ...score,
       anchor: (losses[p] ?? []).slice(0, anchor.length),
       residual: ownMinusRandom
-        ? { own, row: score.score, column: 0, rest: 0, z: own - score.score }
+        ? { own, row: score.score, column: 0, rest: 0, z: finiteOr(own - score.score) }
         : (residual?.[p] ?? null),
     };
   });
+}
+
+/** What cannot be computed is the worst there is: a broken update must not leave a NaN in a score for ever. */
+function finiteOr(value: number): number {
+  return Number.isFinite(value) ? value : Number.NEGATIVE_INFINITY;
 }
 
 /**
@@ -188,10 +193,15 @@ function rankForRating(
     while (size < byScore.length && isTie(leader.anchor, byScore[size]?.anchor ?? [])) size++;
     judged.push(...draw.shuffled(byScore.splice(0, size)));
   }
+  // Only members of the roster, and nobody whom an early end cut off: neither was part of this contest.
+  const members = new Set(facts.roster.body.peers.map(({ peer }) => peer));
   const withVerdict = (...verdicts: string[]) =>
     draw.shuffled(
       facts.close.body.submissions
-        .filter(({ verdict }) => verdicts.includes(verdict))
+        .filter(
+          ({ peer, verdict, refusal }) =>
+            members.has(peer) && verdicts.includes(verdict) && refusal?.code !== "round-closed-early",
+        )
         .map(({ peer }) => peer),
     );
   const settings = facts.genesis.config.gauntlet.rating;

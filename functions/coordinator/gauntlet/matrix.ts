@@ -24,7 +24,7 @@ export interface Residual {
 }
 
 /**
- * Mean after a fifth is cut off both ends (the median below 4 values), over finite values; 0 of nothing.
+ * Mean after a fifth (at least one) is cut off both ends, the median below 4 values, over finite values; 0 of nothing.
  * One huge entry cannot steer it.
  */
 export function trimmedMean(values: readonly number[]): number {
@@ -34,7 +34,7 @@ export function trimmedMean(values: readonly number[]): number {
   if (n < MEDIAN_BELOW) {
     return ((sorted[Math.floor((n - 1) / 2)] ?? 0) + (sorted[Math.floor(n / 2)] ?? 0)) / 2;
   }
-  const cut = Math.floor(n * TRIM);
+  const cut = Math.max(1, Math.floor(n * TRIM));
   const kept = sorted.slice(cut, n - cut);
   return kept.reduce((sum, value) => sum + value, 0) / kept.length;
 }

@@ -64,6 +64,11 @@ export function rateRound(
   settings: RatingSettings,
 ): Map<string, Skill> {
   const all = rateTable(places, settings);
+  // Who did not help never rises, or a key could live on the losses of worse keys of its own.
+  for (const { peer, skill } of places) {
+    const rated = all.get(peer);
+    if (rated !== undefined) all.set(peer, { mu: Math.min(rated.mu, skill.mu), sigma: rated.sigma });
+  }
   const helpers = rateTable(
     places.filter((entry) => entry.helped),
     settings,

@@ -79,18 +79,27 @@ export interface Clock {
 
 export const storeAt = (clock: Clock) => createMemoryObjectStore({ ...tickets, now: () => clock.nowMs });
 
-/** Puts operations of several processes into a drawn order, one at a time. */
+/** A process among others: it waits here before every operation. */
+export interface Lane {
+  /** Resolves when it is the caller's turn. */
+  turn(): Promise<void>;
+}
+
+/**
+ * Puts operations of several processes into a drawn order, one at a time. Who has the highest rank goes first, and ranks
+ * are drawn anew only now and then: so one process may stand still while another does all its work.
+ */
 export class Interleaver {
   readonly #draw: Draw;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: { lane: { rank: number }; go: () => void }[] = [];
 
   constructor(seed: string) {
     this.#draw = new Draw(seed, "interleaving");
   }
 
-  /** Resolves when it is the caller's turn. */
-  turn(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  lane(): Lane {
+    const lane = { rank: this.#draw.integer(1_000) };
+    return { turn: () => new Promise((go) => this.#waiting.push({ lane, go })) };
   }
 
   /** Gives turns until all of the work is done. */
@@ -99,19 +108,23 @@ export class Interleaver {
     const settled = Promise.allSettled(work.map((one) => one.finally(() => open--)));
     while (open > 0) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.#waiting.length === 0) continue;
-      this.#waiting.splice(this.#draw.integer(this.#waiting.length), 1)[0]?.();
+      const first = Math.max(...this.#waiting.map(({ lane }) => lane.rank));
+      const at = this.#waiting.findIndex(({ lane }) => lane.rank === first);
+      const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
+      if (next === undefined) continue;
+      if (this.#draw.integer(8) === 0) next.lane.rank = this.#draw.integer(1_000);
+      next.go();
     }
     for (const result of await settled) if (result.status === "rejected") throw result.reason;
   }
 }
 
 /** The store as one process sees it: its operations wait for their turn, its clock may be wrong. */
-function seenBy(store: ObjectStore, interleaver: Interleaver, skewMs: number): ObjectStore {
+function seenBy(store: ObjectStore, lane: Lane, skewMs: number): ObjectStore {
   const turn =
     <Args extends unknown[], Result>(operation: (...args: Args) => Promise<Result>) =>
     async (...args: Args) => {
-      await interleaver.turn();
+      await lane.turn();
       return operation(...args);
     };
   return {
@@ -163,7 +176,7 @@ export class RunInMemory {
   readonly errors: string[] = [];
   readonly peers: SigningKey[];
   #controls = 0;
-  #apiContext: Promise<RunContext> | undefined;
+  #apiCache: RunContext["cache"] | undefined;
   #memberContext: Promise<RunContext> | undefined;
   readonly #payloads = new Map<string, Uint8Array[]>();
   readonly #seed: string;
@@ -196,7 +209,7 @@ export class RunInMemory {
 
   /** A deciding process, new: its caches are empty, its clock is wrong by `skewMs`. */
   process(skewMs: number): TriggerEnvironment {
-    const store = seenBy(this.store, this.interleaver, skewMs);
+    const store = seenBy(this.store, this.interleaver.lane(), skewMs);
     let opened: Promise<RunContext> | undefined;
     const jobs = mailbox([]);
     const functions = mailbox(this.messages);
@@ -225,10 +238,11 @@ export class RunInMemory {
     return object === null ? null : parseCanonical(signed(schema), object.bytes, key).body;
   };
 
-  /** The API as a process of its own. */
-  #api(): Promise<RunContext> {
-    this.#apiContext ??= openRun(seenBy(this.store, this.interleaver, 0), this.run);
-    return this.#apiContext;
+  /** The API: each request is a process of its own, with what one of them has read already. */
+  async #api(): Promise<RunContext> {
+    this.#apiCache ??= (await this.reader()).cache;
+    const cached = await this.#members();
+    return { ...cached, store: seenBy(this.store, this.interleaver.lane(), 0), cache: this.#apiCache };
   }
 
   /** What peers and evaluators know of the run; they read without waiting for a turn. */
@@ -330,7 +344,7 @@ export class RunInMemory {
     const bytes = (payload[shard % payload.length] ?? new Uint8Array()).slice();
     if (broken) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
     const key = keys.upload(this.run, round, peer.publicKey, shard % payload.length);
-    await this.interleaver.turn();
+    await this.interleaver.lane().turn();
     await this.store.putIfAbsent(key, bytes);
     if (announced) this.messages.push(JSON.stringify({ type: "created", key }));
   }
