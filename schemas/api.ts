@@ -109,4 +109,9 @@ export const position = z.strictObject({
 });
 export type Position = z.infer<typeof position>;
 
+/** Names a position in a query: whoever has seen it waits for another one. */
+export function positionTag({ round, rosterStands, finished }: Position): string {
+  return `${round}-${rosterStands ? "training" : finished ? "finished" : "gathering"}`;
+}
+
 export const runList = z.strictObject({ runs: z.array(runId) });

@@ -231,6 +231,8 @@ export const receiptsPage = z.strictObject({
       peer: publicKeyHex,
       verdict: finalVerdict,
       reason: verdictReason,
+      /** The commit this is about; null: there was none. */
+      commit: sha256Hex.nullable(),
       /** c_p if the update was used: the peer settles its error feedback with it. */
       clip: f32Hex.nullable(),
       share: f64Hex,

@@ -13,6 +13,7 @@ import {
   keys,
   OuterloopError,
   parseCanonical,
+  positionTag,
   prefixes,
   signed,
 } from "../../schemas/index.ts";
@@ -50,7 +51,7 @@ export function createApi(environment: ApiEnvironment) {
   });
   app.openapi(routes.position, async (c) => {
     const { run } = c.req.valid("param");
-    return c.json(await positionOf(environment, run), 200);
+    return c.json(await nextPosition(environment, run, c.req.valid("query").seen, c.req.raw.signal), 200);
   });
   app.openapi(routes.register, async (c) => {
     const context = await environment.run(c.req.valid("param").run);
@@ -130,6 +131,31 @@ async function runsOf({ store }: ApiEnvironment): Promise<string[]> {
     after = `${prefixes.public(run)}\uffff`;
   }
   return runs.sort((a, b) => a.at - b.at || (a.run < b.run ? -1 : 1)).map(({ run }) => run);
+}
+
+/** The position; as long as it is the one seen already, after the next change or a while, whichever comes first. */
+async function nextPosition(
+  environment: ApiEnvironment,
+  run: string,
+  seen: string | undefined,
+  client: AbortSignal,
+) {
+  const giveUpAt = Date.now() + 1_000 * environment.holdSeconds;
+  for (;;) {
+    // Listening begins before the look, so that no change falls between the two.
+    const { promise: changed, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = environment.onChange(run, resolve);
+    const timer = setTimeout(resolve, Math.max(0, giveUpAt - Date.now()));
+    client.addEventListener("abort", () => resolve(), { once: true });
+    try {
+      const position = await positionOf(environment, run);
+      if (positionTag(position) !== seen || Date.now() >= giveUpAt || client.aborted) return position;
+      await changed;
+    } finally {
+      clearTimeout(timer);
+      unsubscribe();
+    }
+  }
 }
 
 /** From the head, which is moved after receipts and ledger stand: whoever sees a new round finds them. */

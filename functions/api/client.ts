@@ -9,7 +9,9 @@ import {
   commitAnswer,
   isOuterloopError,
   OuterloopError,
+  type Position,
   position,
+  positionTag,
   readTickets,
   runList,
   runStatus,
@@ -114,7 +116,9 @@ export function createApiClient(options: ApiClientOptions) {
     coordinator,
     runs: () => read("/runs", runList),
     status: (run: string) => read(`/runs/${run}`, runStatus),
-    position: (run: string) => read(`/runs/${run}/position`, position),
+    /** With `seen`, the coordinator may hold its answer until the position is another one. */
+    position: (run: string, seen?: Position) =>
+      read(`/runs/${run}/position${seen === undefined ? "" : `?seen=${positionTag(seen)}`}`, position),
 
     /** A public object; null: not there (yet). Verify it: the answer is only bytes. */
     object: (objectKey: string) => patiently(() => bytesOf(`${coordinator}/objects/${toUrlPath(objectKey)}`)),

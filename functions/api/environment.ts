@@ -20,6 +20,8 @@ export interface ApiEnvironment {
   readonly authority: string;
   /** How soon a peer may ask again. */
   readonly pollAfterSeconds: number;
+  /** How long the API may hold back an answer that has not changed; 0 where waiting is paid for. */
+  readonly holdSeconds: number;
   /** Opens a run once and keeps it (`no-such-run`). */
   run(run: string): Promise<RunContext>;
   /** The last round seen open in a run, a hint. */

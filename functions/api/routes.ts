@@ -69,8 +69,9 @@ export const routes = {
   position: createRoute({
     method: "get",
     path: "/runs/{run}/position",
-    summary: "Where the run is: what peers poll",
-    request: { params: runPath },
+    summary:
+      "Where the run is: what peers poll; held back for a while as long as it is the one they have seen",
+    request: { params: runPath, query: z.object({ seen: z.string().max(40).optional() }) },
     responses: { 200: json(position, "open round and last manifest, a hint"), ...refusals },
   }),
   register: createRoute({

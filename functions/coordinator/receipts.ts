@@ -6,7 +6,6 @@
  */
 import {
   type Close,
-  type FinalVerdict,
   f32FromHex,
   f64FromHex,
   f64ToHex,
@@ -38,38 +37,31 @@ export function receiptsOf(finished: FinishedRound): Receipt[] {
 }
 
 function receiptOf({ roster, close, selection, manifest }: FinishedRound, peer: string): Receipt {
-  const none = f64ToHex(0);
   const settled = close.body.submissions.find((one) => one.peer === peer);
+  const receipt = { peer, commit: settled?.commit ?? null, clip: null, share: f64ToHex(0) };
   if (settled === undefined) {
-    return {
-      peer,
-      verdict: "absent",
-      reason: { code: "no-commit", commitBy: roster.body.commitBy },
-      clip: null,
-      share: none,
-    };
+    return { ...receipt, verdict: "absent", reason: { code: "no-commit", commitBy: roster.body.commitBy } };
   }
   if (settled.refusal !== null && settled.verdict !== "included") {
-    return { peer, verdict: settled.verdict, reason: settled.refusal, clip: null, share: none };
+    return { ...receipt, verdict: settled.verdict, reason: settled.refusal };
   }
   const left = selection.body.notSelected.find((one) => one.peer === peer);
   if (left !== undefined && manifest.body.outcome !== "void") {
-    return { peer, verdict: "not-selected", reason: left.reason, clip: null, share: left.share };
+    return { ...receipt, verdict: "not-selected", reason: left.reason, share: left.share };
   }
   const used = selection.body.selected.find((one) => one.peer === peer);
   if (used === undefined || manifest.body.outcome === "void") {
     const reason: VerdictReason = { code: "round-void", missingShards: manifest.body.missingShards.length };
-    return { peer, verdict: "not-selected", reason, clip: null, share: none };
+    return { ...receipt, verdict: "not-selected", reason };
   }
   const judgement = selection.body.judgements.find((one) => one.peer === peer);
-  const verdict: FinalVerdict = "selected";
   const reason: VerdictReason = {
     code: "selected",
     weight: f32FromHex(used.weight),
     clip: f32FromHex(used.clip),
-    lossScore: finiteFigure(f64FromHex(judgement?.lossScore ?? none)),
+    lossScore: finiteFigure(f64FromHex(judgement?.lossScore ?? f64ToHex(0))),
   };
-  return { peer, verdict, reason, clip: used.clip, share: used.share };
+  return { ...receipt, verdict: "selected", reason, clip: used.clip, share: used.share };
 }
 
 /** Receipts cut into pages. */

@@ -26,6 +26,8 @@ export interface TriggerEnvironment {
   readonly log: Log;
   /** Opens a run once and keeps it. */
   run(run: string): Promise<RunContext>;
+  /** Ticks of a run that are waiting in this process: they share one decision. */
+  readonly ticking: Map<string, Promise<unknown>>;
   /** The last round seen open in a run: where the next read begins. A hint, shared by the handlers of a process. */
   readonly openRounds: Map<string, number>;
   /** Called after every tick that looked at a run (the embedded API pushes pictures to pages from it). */

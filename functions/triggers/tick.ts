@@ -11,7 +11,20 @@ import { sendTick, type TriggerEnvironment } from "./environment.ts";
 /** SQS delays a message by 15 minutes at most; later deadlines are the sweep's. */
 const MAX_DELAY_SECONDS = 900;
 
+/** One decision at a time in a process: two would read the same facts and record the same object. */
 export async function tick(environment: TriggerEnvironment, run: string, sweep = false): Promise<Advanced> {
+  const { ticking } = environment;
+  const before = ticking.get(run) ?? Promise.resolve();
+  const mine = before.then(() => decideNow(environment, run, sweep));
+  // Who comes next waits for the end of this one, not for its success.
+  ticking.set(
+    run,
+    mine.catch(() => undefined),
+  );
+  return mine;
+}
+
+async function decideNow(environment: TriggerEnvironment, run: string, sweep: boolean): Promise<Advanced> {
   const { nudger, log, openRounds, onTick } = environment;
   const context = await environment.run(run);
   const advanced = await advance(context, {

@@ -21,6 +21,7 @@ import { type CurrentRun, folders } from "./run-folder.ts";
 import { runFunctions } from "./runner.ts";
 
 const POLL_AFTER_SECONDS = 0.03;
+const HOLD_SECONDS = 10;
 /** A job that nobody has finished after this long is sent again. */
 const RESEND_SECONDS = 10;
 const MAX_RECEIVES = 5;
@@ -89,6 +90,7 @@ export async function startStack({
     log,
     run,
     openRounds,
+    ticking: new Map(),
     onTick: (id) => changes.emit(id),
   };
   const apiEnvironment: ApiEnvironment = {
@@ -98,6 +100,7 @@ export async function startStack({
     key: signingKey(fromHex(current.apiSeed)),
     authority,
     pollAfterSeconds: POLL_AFTER_SECONDS,
+    holdSeconds: HOLD_SECONDS,
     run,
     openRound: (id) => openRounds.get(id) ?? 1,
     onChange(id, listener) {

@@ -17,6 +17,7 @@ import {
   keys,
   type Manifest,
   OuterloopError,
+  type Position,
   type Roster,
   type SigningKey,
   signToBytes,
@@ -92,14 +93,14 @@ class Peer {
       const position = await api.position(run);
       if (position.round - 1 > state.round) state = await this.#catchUp(state, position.round - 1);
       const round = state.round + 1;
-      await this.#announce(round, state, position.finished);
+      if (!this.#announced.has(round)) await this.#announce(round, state, position.finished);
       if (position.finished) return;
       if (position.round === round && position.rosterStands && state.pending?.round !== round) {
         state = await this.#takePart(round, state);
       } else if (state.pending?.round === round && !this.#delivered.has(round)) {
         await this.#deliver(state);
       }
-      await this.#waitForNews(state.round, position.pollAfterSeconds);
+      await this.#waitForNews(state.round, position);
     }
   }
 
@@ -171,7 +172,6 @@ class Peer {
   async #announce(round: number, state: PeerState, leaving: boolean): Promise<string> {
     const { api, run, genesis } = this.#view;
     const hash = stateHash(this.#view, state.parameters);
-    if (this.#announced.has(round)) return hash;
     const last = leaving || round > genesis.body.config.rounds;
     const intent: Intent = {
       round,
@@ -250,18 +250,21 @@ class Peer {
   }
 
   /** Waits until the round moves on, or until its roster stands and this peer has not looked at it yet. */
-  async #waitForNews(round: number, pollAfterSeconds: number): Promise<void> {
+  async #waitForNews(round: number, last: Position): Promise<void> {
     const { api, run } = this.#view;
-    for (;;) {
-      await sleep(1_000 * pollAfterSeconds, undefined, { signal: this.#signal });
-      const position = await api.position(run);
-      const open = round + 1;
+    const open = round + 1;
+    for (let seen = last; ; ) {
+      const position = await api.position(run, seen);
       const canTrain =
         position.round === open &&
         position.rosterStands &&
         !this.#delivered.has(open) &&
         !this.#left.has(open);
       if (position.round > open || position.finished || canTrain) return;
+      // A coordinator that can wait has waited already; one that cannot says how soon to ask again.
+      const unchanged = position.round === seen.round && position.rosterStands === seen.rosterStands;
+      if (unchanged) await sleep(1_000 * position.pollAfterSeconds, undefined, { signal: this.#signal });
+      seen = position;
     }
   }
 }

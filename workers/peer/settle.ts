@@ -41,7 +41,5 @@ export async function settledError(
 async function usedShare(view: RunView, peer: string, pending: PendingUpdate): Promise<number> {
   const receipt = await readReceipt(view, pending.round, peer);
   if (receipt?.verdict !== "selected" || receipt.clip === null) return 0;
-  const close = await requireSigned(view, "close", keys.close(view.run, pending.round));
-  const counted = close.body.submissions.find((submission) => submission.peer === peer)?.commit;
-  return counted === hashOf(pending.commit) ? f32FromHex(receipt.clip) : 0;
+  return receipt.commit === hashOf(pending.commit) ? f32FromHex(receipt.clip) : 0;
 }

@@ -222,7 +222,8 @@ export class RunInMemory {
         if (level === "error") this.errors.push(message);
       },
       run: () => (opened ??= openRun(store, this.run, memoryRunSecrets)),
-      openRounds: new Map(),
+      ticking: new Map(),
+    openRounds: new Map(),
     };
   }
 
