@@ -6,9 +6,9 @@
  */
 import { OuterloopError } from "../schemas/errors.ts";
 import { f32FromHex } from "../schemas/primitives.ts";
-import type { Codec, Extent } from "./codec.ts";
 import { newContainer, parseContainer, partRaw, partRecords, sealContainer } from "./container.ts";
 import { recordAt } from "./decode.ts";
+import type { Codec, Extent } from "./face.ts";
 import type { Kernels } from "./kernels.ts";
 import type { ShardLayout, TensorPart, UpdateLayout } from "./layout.ts";
 import { addScaledRaw, aggregateRaw, compressRaw, decodeRaw } from "./raw.ts";
