@@ -36,8 +36,9 @@ export const slug = z
 /** Run id: the slug, a hyphen, and the first 16 bytes of the genesis hash in hex. */
 export const runId = z
   .string()
-  .regex(/^[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{32}$/)
-  .max(73);
+  // Before the expression runs: it must not meet a text of megabytes.
+  .max(73, { abort: true })
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{32}$/);
 /** Duration in seconds; fractions are allowed because embedded runs have short windows. */
 export const seconds = z.number().min(0).max(31_536_000);
 /** A size in bytes. */

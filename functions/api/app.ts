@@ -4,19 +4,19 @@
  *
  * @module
  */
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { OpenAPIHono, z } from "@hono/zod-openapi";
+import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import {
   firstIssues,
-  head as headSchema,
   isPublicKey,
   keys,
   OuterloopError,
-  parseCanonical,
   positionTag,
   prefixes,
-  signed,
+  runId,
 } from "../../schemas/index.ts";
+import { readableHead } from "../rounds/publish.ts";
 import { readStatus } from "../rounds/status.ts";
 import { objectRoutes } from "../storage/object-routes.ts";
 import { queueRoutes } from "../storage/queue-routes.ts";
@@ -25,7 +25,7 @@ import type { ApiEnvironment } from "./environment.ts";
 import { answerError } from "./errors.ts";
 import { acceptHeldOut, acceptReport, readTicketsFor, requireEvaluator } from "./evaluate.ts";
 import { pageRoutes } from "./page/page.ts";
-import { routes } from "./routes.ts";
+import { mountedRoutes, refusals, routes } from "./routes.ts";
 import { limitBody, type SignedVariables, signedRequest } from "./signed-request.ts";
 import { acceptCommit, announce, freshTickets, register } from "./submit.ts";
 
@@ -41,7 +41,16 @@ export function createApi(environment: ApiEnvironment) {
     },
   });
   app.onError(answerError);
+  app.notFound((c) =>
+    c.json({ code: "no-such-route", message: `there is no ${c.req.method} ${c.req.path}` }, 404),
+  );
   app.use("/runs/*", limitBody);
+  app.use("/runs/:run/*", async (c, next) => {
+    const run = runId.safeParse(c.req.param("run"));
+    if (!run.success)
+      throw new OuterloopError("malformed", `a run id ends in 32 hex digits: ${firstIssues(run.error)}`);
+    await next();
+  });
   app.post("/runs/*", signedRequest(environment));
 
   app.openapi(routes.runs, async (c) => c.json({ runs: await runsOf(environment) }, 200));
@@ -60,7 +69,7 @@ export function createApi(environment: ApiEnvironment) {
   app.openapi(routes.announce, async (c) => {
     const { run, round } = c.req.valid("param");
     const stored = await announce(await environment.run(run), c.var.signer, round, c.var.body);
-    await sendTick(environment, run);
+    if (stored.outcome === "created") await sendTick(environment, run);
     return c.json(stored, 200);
   });
   app.openapi(routes.commit, async (c) => {
@@ -76,7 +85,7 @@ export function createApi(environment: ApiEnvironment) {
   });
   app.openapi(routes.readTickets, async (c) => {
     const context = await environment.run(c.req.valid("param").run);
-    await requireEvaluator(context, c.var.signer, environment.openRound(context.run));
+    await requireEvaluator(context, c.var.signer, (await positionOf(environment, context.run)).round);
     return c.json(await readTicketsFor(context, c.req.valid("json").keys), 200);
   });
   app.openapi(routes.report, async (c) => {
@@ -90,12 +99,30 @@ export function createApi(environment: ApiEnvironment) {
 
   app.use("/runs/:run/jobs/*", async (c, next) => {
     const context = await environment.run(c.req.param("run"));
-    await requireEvaluator(context, c.var.signer, environment.openRound(context.run));
+    await requireEvaluator(context, c.var.signer, (await positionOf(environment, context.run)).round);
     await next();
   });
-  app.route("/runs/:run/jobs", queueRoutes({ queue: environment.jobs }));
+  // The body is read already, and signed: the queue's routes get it afresh.
+  const jobs = new Hono().route("/runs/:run/jobs", queueRoutes({ queue: environment.jobs }));
+  app.post("/runs/:run/jobs/*", (c) =>
+    jobs.request(new URL(c.req.url).pathname, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: new Uint8Array(c.var.body),
+    }),
+  );
 
   app.get("/runs/:run/events", (c) => pictures(environment, c));
+  for (const { method, path, summary } of mountedRoutes) {
+    const params = z.object(path.includes("{run}") ? { run: z.string() } : { key: z.string() });
+    app.openAPIRegistry.registerPath({
+      method,
+      path,
+      summary,
+      request: { params },
+      responses: { 200: { description: "done" }, ...refusals },
+    });
+  }
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: {
@@ -162,7 +189,7 @@ async function nextPosition(
 async function positionOf(environment: ApiEnvironment, run: string) {
   const context = await environment.run(run);
   const object = await context.store.get(keys.head(run));
-  const head = object === null ? null : parseCanonical(signed(headSchema), object.bytes, "head").body;
+  const head = object === null ? null : readableHead(context, object.bytes);
   const round = head?.round ?? 1;
   return {
     round,
@@ -175,6 +202,8 @@ async function positionOf(environment: ApiEnvironment, run: string) {
 
 /** Server-sent events: the picture after every change. */
 async function pictures(environment: ApiEnvironment, c: Parameters<typeof streamSSE>[0]): Promise<Response> {
+  // HEAD asks for headers alone: a stream that nobody reads would never end.
+  if (c.req.method === "HEAD") return c.body(null, 200, { "content-type": "text/event-stream" });
   const run = c.req.param("run") ?? "";
   const context = await environment.run(run);
   return streamSSE(c, async (stream) => {
@@ -188,21 +217,25 @@ async function pictures(environment: ApiEnvironment, c: Parameters<typeof stream
       unsubscribe();
       wake();
     });
-    while (!stream.aborted) {
-      changed = false;
-      await stream.writeSSE({
-        event: "status",
-        data: JSON.stringify(await readStatus(context, environment.openRound(run))),
-      });
-      await stream.sleep(PICTURE_INTERVAL_MS);
-      if (changed || stream.aborted) continue;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, PICTURE_IDLE_MS);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+    try {
+      while (!stream.aborted) {
+        changed = false;
+        await stream.writeSSE({
+          event: "status",
+          data: JSON.stringify(await readStatus(context, environment.openRound(run))),
+        });
+        await stream.sleep(PICTURE_INTERVAL_MS);
+        if (changed || stream.aborted) continue;
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, PICTURE_IDLE_MS);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+    } finally {
+      unsubscribe();
     }
   });
 }

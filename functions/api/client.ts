@@ -68,9 +68,12 @@ export function createApiClient(options: ApiClientOptions) {
     }
   }
 
+  /** The whole answer: one that breaks off in its body is as good as none. */
   async function fetchOnce(url: string, init: RequestInit): Promise<Response> {
     try {
-      return await fetch(url, { ...init, ...(signal ? { signal } : {}) });
+      const response = await fetch(url, { ...init, ...(signal ? { signal } : {}) });
+      const body = response.status === 204 || response.status === 304 ? null : await response.arrayBuffer();
+      return new Response(body, { status: response.status, headers: response.headers });
     } catch (error) {
       if (signal?.aborted === true) throw error;
       throw new OuterloopError(
@@ -142,19 +145,27 @@ export function createApiClient(options: ApiClientOptions) {
     /** Uploads by a ticket. One's own bytes standing there already is success: the pin fixed them. */
     upload: (ticket: Ticket, bytes: Uint8Array) =>
       patiently(async () => {
+        checkTicket(ticket, coordinator);
         const { "content-length": _, ...headers } = ticket.headers;
         const response = await fetchOnce(ticket.url, { method: "PUT", headers, body: new Uint8Array(bytes) });
         if (!response.ok && response.status !== 412) throw await errorFrom(response);
         await response.arrayBuffer();
       }),
-    download: (ticket: Ticket) => patiently(() => bytesOf(ticket.url, ticket.headers)),
+    download: (ticket: Ticket) => {
+      checkTicket(ticket, coordinator);
+      return patiently(() => bytesOf(ticket.url, ticket.headers));
+    },
 
     /** Jobs of a run, leased over HTTPS. */
     jobs: (run: string): Queue =>
       createHttpQueue({
         baseUrl: `${coordinator}/runs/${run}/jobs`,
         fetch: (url, init) =>
-          patiently(() => send(url.slice(coordinator.length), new TextEncoder().encode(init.body))),
+          patiently(async () => {
+            const response = await send(url.slice(coordinator.length), new TextEncoder().encode(init.body));
+            if (response.status >= 500) throw await errorFrom(response);
+            return response;
+          }),
       }),
   };
 }
@@ -164,5 +175,15 @@ function isTransient(error: unknown): boolean {
     isOuterloopError(error, "service-unreachable") ||
     isOuterloopError(error, "internal") ||
     isOuterloopError(error, "unexpected-answer")
+  );
+}
+
+/** A ticket leads to the coordinator itself or to a store over HTTPS, never into the peer's own network. */
+function checkTicket(ticket: Ticket, coordinator: string): void {
+  const { origin, protocol } = new URL(ticket.url);
+  if (protocol === "https:" || origin === new URL(coordinator).origin) return;
+  throw new OuterloopError(
+    "wrong-ticket",
+    `a ticket must lead to ${coordinator} or to an https address, not to ${origin}`,
   );
 }

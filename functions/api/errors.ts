@@ -4,6 +4,7 @@
  * @module
  */
 import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { type ApiError, isOuterloopError } from "../../schemas/index.ts";
 
@@ -15,6 +16,7 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "size-mismatch": 400,
   "wrong-report": 400,
   "invalid-body": 400,
+  "invalid-key": 400,
   "invalid-option": 400,
   "unsigned-request": 401,
   "stale-signature": 401,
@@ -39,6 +41,7 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "no-close": 409,
   "lease-lost": 409,
   "upload-over": 410,
+  "ticket-expired": 410,
   "body-too-large": 413,
 };
 
@@ -47,6 +50,13 @@ export function answerError(error: Error, c: Context): Response {
   if (isOuterloopError(error)) {
     const body: ApiError = { code: error.code, message: error.message, details: { ...error.details } };
     return c.json(body, STATUS[error.code] ?? 500);
+  }
+  // A body that is no JSON, caught by the framework before any schema saw it.
+  if (error instanceof HTTPException && error.status < 500) {
+    return c.json(
+      { code: "malformed", message: error.message || "the request cannot be read", details: {} },
+      400,
+    );
   }
   const body: ApiError = {
     code: "internal",

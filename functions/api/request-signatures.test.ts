@@ -60,7 +60,7 @@ async function crafted({
         expires: new Date(now + 60_000),
         tag: "outerloop-v1",
         ...values,
-      } as Record<string, Date>,
+      } as unknown as Record<string, Date>,
     },
     { ...plain, headers: { ...plain.headers, "content-digest": contentDigest(plain.body), ...headers } },
   );
@@ -131,7 +131,11 @@ describe("a request changed on its way is refused:", () => {
     ["its method", "bad-signature", (sent) => ({ ...sent, method: "PUT" })],
     ["its path", "bad-signature", (sent) => ({ ...sent, url: sent.url.replace("/peers", "/intents") })],
     ["the run in its path", "bad-signature", (sent) => ({ ...sent, url: sent.url.replace("/a/", "/b/") })],
-    ["an escape in its path", "bad-signature", (sent) => ({ ...sent, url: sent.url.replace("/a/", "/%61/") })],
+    [
+      "an escape in its path",
+      "bad-signature",
+      (sent) => ({ ...sent, url: sent.url.replace("/a/", "/%61/") }),
+    ],
     ["its query", "bad-signature", (sent) => ({ ...sent, url: sent.url.replace("page=1", "page=2") })],
     ["a query added", "bad-signature", (sent) => ({ ...sent, url: `${sent.url}&ticket=x` })],
     ["its query removed", "bad-signature", (sent) => ({ ...sent, url: sent.url.replace("?page=1", "") })],
@@ -196,7 +200,11 @@ describe("a request changed on its way is refused:", () => {
       const sent = await signedRequest();
       const { [name]: _, ...headers } = sent.headers;
       const expected =
-        name === "content-digest" ? "wrong-digest" : name === "content-type" ? "bad-signature" : "unsigned-request";
+        name === "content-digest"
+          ? "wrong-digest"
+          : name === "content-type"
+            ? "bad-signature"
+            : "unsigned-request";
       expect(await outcome({ ...sent, headers })).toBe(expected);
     },
   );
@@ -253,7 +261,7 @@ describe("times of a signature", () => {
     ["a negative time", "created=-1", "stale-signature"],
     ["a fraction", "created=0.5", "stale-signature"],
     ["a switch", "created", "stale-signature"],
-    ["a date of RFC 9651", "created=@1790000", "stale-signature"],
+    ["a date of RFC 9651", "created=@1790000", "bad-signature"],
   ])("that are %s are refused", async (_, parameter, code) => {
     const sent = await signedRequest();
     const input = (sent.headers["signature-input"] ?? "").replace(/created=\d+/, parameter);
@@ -332,9 +340,9 @@ describe("two signatures", () => {
     }
   });
 
-  // BUG request-signatures.ts:105: the library swallows the error of every signature but the last, and `signers` does
+  // It once was so: the library swallows the error of every signature but the last, and `signers` does
   // not count those refused by `keyLookup`: "exactly one" is not enforced when the first is stale or of another tag.
-  it.fails("are refused if the first is stale, of another tag or by a weak key", async () => {
+  it("are refused if the first is stale, of another tag or by a weak key", async () => {
     const good = await crafted({});
     for (const values of [{ tag: "x" }, { keyid: `01${"00".repeat(31)}` }, { expires: new Date(4e12) }]) {
       const bad = await crafted({ name: "second", values });
@@ -351,7 +359,10 @@ describe("two signatures", () => {
 describe("a digest", () => {
   it.each<[string, (digest: string) => string]>([
     ["of another algorithm alone", () => `sha-512=:${Buffer.alloc(64).toString("base64")}:`],
-    ["with another algorithm beside it", (digest) => `${digest}, sha-512=:${Buffer.alloc(64).toString("base64")}:`],
+    [
+      "with another algorithm beside it",
+      (digest) => `${digest}, sha-512=:${Buffer.alloc(64).toString("base64")}:`,
+    ],
     ["behind a weaker one", (digest) => `md5=:${Buffer.alloc(16).toString("base64")}:, ${digest}`],
     ["twice", (digest) => `${digest}, ${digest}`],
     ["without its padding", (digest) => digest.replace("=:", ":")],

@@ -55,6 +55,15 @@ export async function signRequest(
   return signed.headers as Record<string, string>;
 }
 
+/** `unsigned-request`: there is nothing to verify. */
+export function requireSignature(headers: Record<string, string>): void {
+  if (headers.signature !== undefined && headers["signature-input"] !== undefined) return;
+  throw new OuterloopError(
+    "unsigned-request",
+    "this request must carry Signature and Signature-Input (RFC 9421)",
+  );
+}
+
 /**
  * Verifies a request and returns the public key that signed it. `authority` comes from configuration, never from the
  * request: a signature for another host is worth nothing here. Typed errors: `unsigned-request`, `stale-signature`,
@@ -66,17 +75,13 @@ export async function verifyRequest(
   nowMs = Date.now(),
 ): Promise<string> {
   const { headers, body } = request;
-  if (headers.signature === undefined || headers["signature-input"] === undefined) {
-    throw new OuterloopError(
-      "unsigned-request",
-      "this request must carry Signature and Signature-Input (RFC 9421)",
-    );
-  }
+  requireSignature(headers);
   if (headers["content-digest"] !== contentDigest(body)) {
     throw new OuterloopError("wrong-digest", "Content-Digest must be the sha-256 of the body (RFC 9530)");
   }
   const url = new URL(request.url);
   const signers: string[] = [];
+  let signatures = 0;
   let verified: boolean | null;
   try {
     verified = await httpbis.verifyMessage(
@@ -88,6 +93,8 @@ export async function verifyRequest(
         tolerance: TOLERANCE_SECONDS,
         notAfter: new Date(nowMs + 1_000_000 * MAX_AGE_SECONDS),
         keyLookup: async (parameters) => {
+          // Counted before it is looked at: the library swallows the faults of all but the last.
+          signatures++;
           checkParameters(parameters, nowMs);
           const signer = publicKeyHex.parse(parameters.keyid);
           const keyObject = publicKeyObject(signer);
@@ -102,7 +109,7 @@ export async function verifyRequest(
     throw refusalOf(error);
   }
   const [signer] = signers;
-  if (verified !== true || signer === undefined || signers.length !== 1) {
+  if (verified !== true || signer === undefined || signatures !== 1) {
     throw new OuterloopError(
       "bad-signature",
       "the signature does not verify: send exactly one, and check key, host and covered components",

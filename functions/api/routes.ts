@@ -19,7 +19,12 @@ import {
 } from "../../schemas/index.ts";
 
 const run = runId.meta({ description: "run id" });
-const round = z.coerce.number().pipe(roundNumber).meta({ description: "round, from 1" });
+const round = z
+  .string()
+  .regex(/^\d{1,8}$/)
+  .transform(Number)
+  .pipe(roundNumber)
+  .meta({ description: "round, from 1" });
 const runPath = z.object({ run });
 const roundPath = z.object({ run, round });
 
@@ -28,7 +33,7 @@ const json = <T extends z.ZodType>(schema: T, description: string) => ({
   description,
 });
 const refused = json(apiError, "refused: a stable code, and what to do");
-const refusals = {
+export const refusals = {
   400: refused,
   401: refused,
   403: refused,
@@ -45,7 +50,8 @@ const signedObject = {
       "application/json": {
         schema: z.object({
           body: z.record(z.string(), z.unknown()),
-          signatures: z.array(z.object({ key: z.string(), signature: z.string() })),
+          // The bound comes first: a stranger's list must not be looked at element by element.
+          signatures: z.array(z.object({ key: z.string(), signature: z.string() })).max(8, { abort: true }),
         }),
       },
     },
@@ -127,3 +133,21 @@ export const routes = {
     responses: { 200: json(stored, "stored"), ...refusals },
   }),
 };
+
+/** Routes that are mounted whole, for the description. */
+export const mountedRoutes = [
+  { method: "post", path: "/runs/{run}/jobs/receive", summary: "Evaluators: lease jobs; see queueBodies" },
+  {
+    method: "post",
+    path: "/runs/{run}/jobs/extend",
+    summary: "Evaluators: extend a lease, or give a job back",
+  },
+  { method: "post", path: "/runs/{run}/jobs/ack", summary: "Evaluators: a job is done" },
+  {
+    method: "get",
+    path: "/runs/{run}/events",
+    summary: "The status after every change, as server-sent events",
+  },
+  { method: "get", path: "/objects/{key}", summary: "Embedded only: an object, public or by ticket" },
+  { method: "put", path: "/objects/{key}", summary: "Embedded only: an upload by a pinned ticket" },
+] as const;

@@ -8,7 +8,7 @@ import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
 import { OuterloopError } from "../../schemas/index.ts";
 import type { ApiEnvironment } from "./environment.ts";
-import { verifyRequest } from "./request-signatures.ts";
+import { requireSignature, verifyRequest } from "./request-signatures.ts";
 
 /** A commit over the most shards a run may have stays below this. */
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -27,6 +27,8 @@ export const limitBody = bodyLimit({
 
 export function signedRequest(environment: ApiEnvironment) {
   return createMiddleware<SignedVariables>(async (c, next) => {
+    // Before anything is read: a stranger without a signature gets no memory.
+    requireSignature(c.req.header());
     const body = new Uint8Array(await c.req.arrayBuffer());
     const { method, url } = c.req.raw;
     const signer = await verifyRequest({ method, url, headers: c.req.header(), body }, environment.authority);

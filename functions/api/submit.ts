@@ -146,6 +146,12 @@ export async function acceptCommit(
 /** `POST /runs/{run}/rounds/{round}/tickets`: fresh upload tickets for a commit that stands (`no-commit`). */
 export async function freshTickets(context: RunContext, signer: string, round: number) {
   const roster = await rosterWith(context, round, signer);
+  if ((await context.store.head(keys.cutoff(context.run, round))) !== null) {
+    throw new OuterloopError(
+      "round-closed",
+      `round ${round} takes no more uploads; your receipt will say what became of yours`,
+    );
+  }
   return { tickets: await uploadTicketsFor(context, roster.body, signer) };
 }
 

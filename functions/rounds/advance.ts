@@ -18,7 +18,7 @@ export interface Advanced {
   asOfMs: number;
   decision: Decision;
   /** The decision objects recorded by this call. */
-  recorded: DecisionObject["type"][];
+  recorded: { type: DecisionObject["type"]; round: number }[];
   /** Rounds that got their manifest in this call. */
   finished: number[];
 }
@@ -35,7 +35,7 @@ export interface AdvanceOptions {
 }
 
 export async function advance(context: RunContext, options: AdvanceOptions): Promise<Advanced> {
-  const recorded: DecisionObject["type"][] = [];
+  const recorded: Advanced["recorded"] = [];
   const finished: number[] = [];
   let from = options.from ?? 1;
   for (;;) {
@@ -48,7 +48,7 @@ export async function advance(context: RunContext, options: AdvanceOptions): Pro
       return { facts, asOfMs, decision, recorded, finished };
     }
     await record(context, facts.round, decision.record);
-    recorded.push(decision.record.type);
+    recorded.push({ type: decision.record.type, round: facts.round });
     if (decision.record.type === "manifest") {
       await publishRound(context, facts.round);
       finished.push(facts.round);

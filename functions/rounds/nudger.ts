@@ -16,7 +16,7 @@ export interface Nudger {
 
 export function createNudger(
   queues: { functions: Queue; jobs: Queue },
-  options: { resendSeconds: number; now?: () => number },
+  options: { resendSeconds: Record<Nudge["queue"], number>; now?: () => number },
 ): Nudger {
   const now = options.now ?? Date.now;
   const sentAt = new Map<string, number>();
@@ -25,7 +25,7 @@ export function createNudger(
       for (const nudge of nudges) {
         const key = hashOf(nudge);
         const last = sentAt.get(key);
-        if (last !== undefined && now() - last < 1_000 * options.resendSeconds) continue;
+        if (last !== undefined && now() - last < 1_000 * options.resendSeconds[nudge.queue]) continue;
         sentAt.delete(key);
         sentAt.set(key, now());
         if (sentAt.size > MAX_REMEMBERED) sentAt.delete(sentAt.keys().next().value ?? "");

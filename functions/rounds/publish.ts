@@ -65,7 +65,7 @@ export async function moveHead(context: RunContext, facts: RoundFacts, asOfMs: n
 }
 
 /** The head, if it is one: what is not readable is a hint gone wrong, and is replaced. */
-function readableHead({ run, genesis }: RunContext, bytes: Uint8Array): Head | null {
+export function readableHead({ run, genesis }: RunContext, bytes: Uint8Array): Head | null {
   try {
     return verifyBytes("head", run, headSchema, bytes, { anyOf: genesis.body.keys.coordinator }).body;
   } catch (error) {

@@ -23,7 +23,7 @@ const seed = "ab".repeat(32);
 describe("reading a run", () => {
   it("finds the open phase from the objects alone, wherever it begins to look", async () => {
     const world = await announced(seed);
-    expect((await decided(world)).recorded).toEqual(["roster"]);
+    expect((await decided(world)).recorded).toEqual([{ type: "roster", round: 1 }]);
     const { facts } = await readFacts(await world.reader(), 1);
     expect([facts.phase, facts.round]).toEqual(["train", 1]);
   });

@@ -10,6 +10,7 @@ import {
   type Genesis,
   keys,
   OuterloopError,
+  type RoundSummary,
   type SigningKey,
   tensorsOf,
   verifyDataIndex,
@@ -37,6 +38,8 @@ export interface RunContext {
   readonly secrets: RunSecrets | undefined;
   /** Facts never change once they stand, so they are read and verified once. */
   readonly cache: FactCache;
+  /** Summaries of rounds to which nothing will be added, in order from round 1; see `status.ts`. */
+  readonly complete: RoundSummary[];
 }
 
 /** Reads and verifies the genesis and what it names. Typed errors: `no-such-run`, and those of verification. */
@@ -59,5 +62,6 @@ export async function openRun(store: ObjectStore, run: string, secrets?: RunSecr
     codec: loadCodec(),
     secrets,
     cache: new FactCache(),
+    complete: [],
   };
 }

@@ -48,7 +48,7 @@ export async function readStatus(context: RunContext, from = 1): Promise<RunStat
     progress: progressOf(facts),
     parameters: context.layout.parameters,
     initialHeldOutLoss: await heldOutLoss(context, 0),
-    history: await Promise.all(Array.from({ length: last }, (_, i) => summaryOf(context, i + 1))),
+    history: await historyOf(context, last),
     standings: standingsOf([...(await ledgerOf(context, last)).values()], last),
   };
 }
@@ -100,7 +100,20 @@ function inRoster(facts: Exclude<RoundFacts, { phase: "gather" | "finished" }>) 
   return { announced: length, roster: length };
 }
 
-/** The summary of a finished round, kept once nothing can be added to it any more. */
+/** Summaries of all finished rounds. Complete ones are kept: a picture late in a long run costs what an early one does. */
+async function historyOf(context: RunContext, last: number): Promise<RoundSummary[]> {
+  const { complete } = context;
+  const open: RoundSummary[] = [];
+  for (let round = complete.length + 1; round <= last; round++) {
+    const summary = await summaryOf(context, round);
+    const isComplete = summary.heldOutLoss !== null && summary.stateHash !== null;
+    if (isComplete && complete.length === round - 1) complete.push(summary);
+    else open.push(summary);
+  }
+  return [...complete.slice(0, last), ...open];
+}
+
+/** The summary of a finished round: what its objects say at once, and what is published later. */
 async function summaryOf(context: RunContext, round: number): Promise<RoundSummary> {
   const heldOut = await heldOutLoss(context, round);
   const state = await readFact(context, "state", keys.state(context.run, round));

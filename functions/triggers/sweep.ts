@@ -15,7 +15,13 @@ import { tick } from "./tick.ts";
 
 export async function sweep(environment: TriggerEnvironment): Promise<void> {
   for await (const { key } of listAll(environment.store, prefixes.active())) {
-    await sweepRun(environment, key.slice(prefixes.active().length));
+    const run = key.slice(prefixes.active().length);
+    try {
+      await sweepRun(environment, run);
+    } catch (error) {
+      // One run that cannot be looked after must not keep the others from it.
+      environment.log("error", `sweep of ${run} failed: ${String(error)}`, { error });
+    }
   }
 }
 

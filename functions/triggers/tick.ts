@@ -35,7 +35,7 @@ async function decideNow(environment: TriggerEnvironment, run: string, sweep: bo
   });
   const { facts, asOfMs, decision, recorded } = advanced;
   openRounds.set(run, facts.round);
-  for (const type of recorded) log("info", `${type} recorded`, { run, round: facts.round });
+  for (const { type, round } of recorded) log("info", `${type} recorded`, { run, round });
   if (recorded.length > 0 && decision.endsAtMs !== null) {
     const delaySeconds = Math.ceil((decision.endsAtMs + DEADLINE_MARGIN_MS - asOfMs) / 1_000);
     if (delaySeconds > 0 && delaySeconds <= MAX_DELAY_SECONDS) await sendTick(environment, run, delaySeconds);

@@ -14,7 +14,7 @@ import { readStatus } from "../../functions/rounds/status.ts";
 import type { Log } from "../../functions/triggers/environment.ts";
 import { type RunConfig, type RunStatus, type SigningKey, signingKey, toHex } from "../../schemas/index.ts";
 import { runEvaluator } from "../../workers/evaluator/evaluator.ts";
-import { chainLength, createRun } from "../../workers/local/create-run.ts";
+import { activateRun, chainLength, createRun } from "../../workers/local/create-run.ts";
 import { mobyDick } from "../../workers/local/quick-start.ts";
 import type { CurrentRun } from "../../workers/local/run-folder.ts";
 import { openBucket, startStack } from "../../workers/local/stack.ts";
@@ -76,6 +76,7 @@ export async function startEmbeddedRun({
       parameterSeed: seedOf("parameters"),
     },
   });
+  await activateRun(store, run);
   const current: CurrentRun = {
     run,
     number: 1,

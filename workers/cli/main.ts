@@ -50,9 +50,8 @@ const commands: Record<string, Command> = {
         );
       }
       const { up } = await import("../local/up.ts");
-      let status = 0;
-      const ended = await runUntilStopped(async (signal) => {
-        status = await up(
+      return runUntilStopped((signal) =>
+        up(
           {
             rounds: number(values.rounds),
             peers: number(values.peers),
@@ -65,9 +64,8 @@ const commands: Record<string, Command> = {
             keep: values.keep === true,
           },
           signal,
-        );
-      });
-      return ended === 0 ? status : ended;
+        ),
+      );
     },
   },
   coordinator: {

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiClient, Message, Queue } from "../../functions/api/client.ts";
 
 import { evaluatorJob, isOuterloopError, type SigningKey } from "../../schemas/index.ts";
@@ -14,10 +13,20 @@ import { loadTokens } from "../replica/tokens.ts";
 import { doJob, type EvaluatorTools } from "./jobs.ts";
 import { createParameterWindow } from "./parameter-window.ts";
 
-/** A lease is renewed at a third of its time. */
-const LEASE_SECONDS = 60;
-const HEARTBEAT_MS = 20_000;
+/** A lease lasts half an evaluation window, within these bounds: a job of a dead evaluator comes back in time. */
+const LEASE_SECONDS = { shortest: 5, longest: 60 };
 const LONG_POLL_SECONDS = 10;
+/** How long a job that is not for this evaluator stays away, so that somebody else may get it. */
+const FOREIGN_SECONDS = 5;
+/** What a job can end with while the evaluator itself is well; after anything else the process had better begin anew. */
+const JOB_FAULTS = [
+  "not-yet",
+  "wrong-payload",
+  "wrong-report",
+  "missing-fact",
+  "wrong-manifest",
+  "wrong-state",
+];
 /** How soon a job that came too early may come again. */
 const TOO_EARLY_SECONDS = 1;
 /** Sequences in one forward pass: larger blocks are no faster on a CPU. */
@@ -49,47 +58,70 @@ export async function runEvaluator({
   ]);
   const tools: EvaluatorTools = { view, key, tokens, model, parameters: createParameterWindow(view), report };
   const queue = api.jobs(run);
+  const { evaluationSeconds } = view.genesis.body.config.windows;
+  const leaseSeconds = Math.min(
+    LEASE_SECONDS.longest,
+    Math.max(LEASE_SECONDS.shortest, evaluationSeconds / 2),
+  );
   report({ kind: "ready", who: key.publicKey });
   try {
     while (!signal.aborted) {
       const messages = await queue.receive({
         max: 1,
-        leaseSeconds: LEASE_SECONDS,
+        leaseSeconds,
         waitSeconds: LONG_POLL_SECONDS,
       });
-      for (const message of messages) await work(tools, queue, message);
+      for (const message of messages) await work(tools, queue, message, leaseSeconds);
     }
   } finally {
     await model.close();
   }
 }
 
-async function work(tools: EvaluatorTools, queue: Queue, message: Message): Promise<void> {
-  const job = evaluatorJob.safeParse(JSON.parse(message.body));
+async function work(
+  tools: EvaluatorTools,
+  queue: Queue,
+  message: Message,
+  leaseSeconds: number,
+): Promise<void> {
+  const job = parseJob(message.body);
   // A job of another run, or one this version does not know, is for somebody else.
-  if (!job.success || job.data.run !== tools.view.run) return giveBack(queue, message);
-  const heartbeat = setInterval(() => {
-    queue
-      .extend(message, LEASE_SECONDS)
-      .catch((error: unknown) => tools.report({ kind: "note", text: `heartbeat: ${String(error)}` }));
-  }, HEARTBEAT_MS);
+  if (!job.success || job.data.run !== tools.view.run) return giveBack(queue, message, FOREIGN_SECONDS);
+  const heartbeat = setInterval(
+    () => {
+      queue
+        .extend(message, leaseSeconds)
+        .catch((error: unknown) => tools.report({ kind: "note", text: `heartbeat: ${String(error)}` }));
+    },
+    (1_000 * leaseSeconds) / 3,
+  );
   try {
     await doJob(tools, job.data);
     await queue.ack(message);
   } catch (error) {
-    if (!isOuterloopError(error)) throw error;
-    if (error.code !== "not-yet")
+    if (!isOuterloopError(error) || !JOB_FAULTS.includes(error.code)) throw error;
+    if (error.code !== "not-yet") {
       tools.report({ kind: "note", text: `${job.data.type} of round ${job.data.round}: ${error.message}` });
-    await sleep(1_000 * TOO_EARLY_SECONDS);
-    await giveBack(queue, message);
+    }
+    await giveBack(queue, message, TOO_EARLY_SECONDS);
   } finally {
     clearInterval(heartbeat);
   }
 }
 
-async function giveBack(queue: Queue, message: Message): Promise<void> {
+function parseJob(body: string) {
   try {
-    await queue.extend(message, 0);
+    return evaluatorJob.safeParse(JSON.parse(body));
+  } catch {
+    // Not even JSON: the same as a job that fits no schema.
+    return evaluatorJob.safeParse(undefined);
+  }
+}
+
+/** Gives a job back, to come again after a while. */
+async function giveBack(queue: Queue, message: Message, seconds: number): Promise<void> {
+  try {
+    await queue.extend(message, seconds);
   } catch (error) {
     if (!isOuterloopError(error, "lease-lost")) throw error;
   }

@@ -83,6 +83,9 @@ async function scoreHeldOut(
   round: number,
 ): Promise<void> {
   const { run, api, genesis, data } = view;
+  // A job may come twice: what this evaluator has said already is not worth computing again.
+  if ((await readSigned(view, "held-out", keys.heldOut(run, round, key.publicKey), [key.publicKey])) !== null)
+    return;
   const { config } = genesis.body;
   const state = await parameters.after(round);
   const starts = heldOutTokens(data, config);

@@ -4,13 +4,16 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { WorkerEvent } from "../peer/events.ts";
 
 const MAX_RESTARTS = 3;
 const STOP_PATIENCE_MS = 5_000;
 const RESTART_DELAY_MS = 200;
+
+/** Exit status of a child that was started wrongly: starting it again would not help. */
+const MISUSED = 2;
 
 export interface ChildSpec {
   /** `peer-1`, `coordinator`, … */
@@ -19,12 +22,12 @@ export interface ChildSpec {
   args: string[];
   /** Where its standard error goes. */
   logFile: string;
+  /** True for a child whose work has an end; any other one is restarted even if it ends well. */
+  ends: boolean;
 }
 
 export interface Children {
   start(spec: ChildSpec): void;
-  /** Process ids by name, for whoever wants to look at them (or to kill one). */
-  pids(): Record<string, number>;
   /** Resolves once the named child has ended by itself with success. Rejects when it is beyond restarting. */
   done(name: string): Promise<void>;
   stop(): Promise<void>;
@@ -57,7 +60,12 @@ export function createChildren({ onEvent, onNote, env }: ChildrenOptions): Child
       // A group of its own: Ctrl-C reaches the parent alone, which then stops the children in order.
       detached: true,
     });
-    child.stderr?.pipe(createWriteStream(spec.logFile, { flags: "a" }));
+    const log = createWriteStream(spec.logFile, { flags: "a" });
+    // A full disk must not take the run along: the log ends, once with a word, the child goes on.
+    log.once("error", (error) => onNote(`the log of ${spec.name} ends here: ${error.message}`));
+    log.on("error", () => {});
+    child.stderr?.pipe(log);
+    child.on("error", (error) => onNote(`${spec.name} could not be started: ${error.message}`));
     child.on("message", (event) => onEvent(spec.name, event as WorkerEvent));
     child.on("exit", (code, signal) => ended(spec.name, child, code, signal));
     return child;
@@ -71,14 +79,21 @@ export function createChildren({ onEvent, onNote, env }: ChildrenOptions): Child
   ): void {
     const child = children.get(name);
     if (child === undefined || child.process !== process) return;
-    if (code === 0) child.settle.resolve();
-    if (code === 0 || stopping) return;
+    if (stopping) return;
+    if (code === 0 && child.spec.ends) {
+      child.settle.resolve();
+      return;
+    }
     const how = signal === null ? `exit ${code}` : signal;
+    if (code === MISUSED) {
+      child.settle.reject(new Error(`${name} could not start: ${lastLine(child.spec.logFile)}`));
+      return;
+    }
     if (child.restarts >= MAX_RESTARTS) {
       onNote(
         `${name} ended (${how}) and was restarted ${MAX_RESTARTS} times already: see ${child.spec.logFile}`,
       );
-      child.settle.reject(new Error(`${name} ended (${how}); see ${child.spec.logFile}`));
+      child.settle.reject(new Error(`${name} ended (${how}): ${lastLine(child.spec.logFile)}`));
       return;
     }
     child.restarts++;
@@ -101,13 +116,21 @@ export function createChildren({ onEvent, onNote, env }: ChildrenOptions): Child
         done: promise,
       });
     },
-    pids: () => Object.fromEntries([...children].map(([name, child]) => [name, child.process.pid ?? 0])),
     done: (name) => children.get(name)?.done ?? Promise.resolve(),
     async stop() {
       stopping = true;
       await Promise.all([...children.values()].map(({ process }) => stopProcess(process)));
     },
   };
+}
+
+/** The last thing a child had to say. */
+function lastLine(logFile: string): string {
+  try {
+    return readFileSync(logFile, "utf8").trim().split("\n").at(-1) || `nothing in ${logFile}`;
+  } catch {
+    return `${logFile} cannot be read`;
+  }
 }
 
 async function stopProcess(process: ChildProcess): Promise<void> {

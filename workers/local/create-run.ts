@@ -116,10 +116,14 @@ export async function createRun(
   await put(keys.dataIndex(run), signToBytes("data-index", run, data.index, ...holders.roots));
   const state: State = { round: 0, manifest: hashOf(genesis), ...genesis.state };
   await put(keys.state(run, 0), signToBytes("state", run, state, holders.coordinator));
-  // The genesis last: whoever sees it finds everything it names. Then the marker that makes the sweep look.
+  // The genesis last: whoever sees it finds everything it names.
   await put(keys.genesis(run), signToBytes("genesis", run, genesis, ...holders.roots));
-  await put(keys.active(run), new TextEncoder().encode(`${run}\n`));
   return run;
+}
+
+/** Sets the marker that makes the sweep look after a run. Safe to repeat: a finished run loses it again by itself. */
+export async function activateRun(store: ObjectStore, run: string): Promise<void> {
+  await store.putIfAbsent(keys.active(run), new TextEncoder().encode(`${run}\n`));
 }
 
 function indexOf(

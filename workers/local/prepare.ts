@@ -9,7 +9,7 @@ import { openRun } from "../../functions/rounds/run-context.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
 import { derivedSeed, OuterloopError, signingKey, toHex } from "../../schemas/index.ts";
 import { loadIdentity } from "../peer/identity.ts";
-import { chainLength, createRun } from "./create-run.ts";
+import { activateRun, chainLength, createRun } from "./create-run.ts";
 import { mobyDick, quickStartConfig } from "./quick-start.ts";
 import { isComplete } from "./result.ts";
 import { type CurrentRun, folders, readCurrentRun, writeCurrentRun } from "./run-folder.ts";
@@ -35,6 +35,7 @@ export async function prepareRun(dataDir: string, wanted: WantedRun): Promise<Pr
   const current = await readCurrentRun(dataDir);
   if (current !== null && !(await isFinished(dataDir, current))) {
     refuseOtherOptions(dataDir, current, wanted);
+    await activateRun(openBucket(dataDir, "http://localhost", current.ticketSecret), current.run);
     return { current, resumed: true };
   }
   return { current: await newRun(dataDir, wanted, (current?.number ?? 0) + 1), resumed: false };
@@ -81,7 +82,8 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
   const ticketSecret = toHex(seedOf("tickets"));
   const chainId = toHex(seedOf("chain-id"));
   const lastLink = toHex(seedOf("chain"));
-  const run = await createRun(openBucket(dataDir, "http://localhost", ticketSecret), {
+  const store = openBucket(dataDir, "http://localhost", ticketSecret);
+  const run = await createRun(store, {
     slug: `quick-start-${number}`,
     config: quickStartConfig({
       rounds: options.rounds,
@@ -116,5 +118,7 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
     evaluators,
   };
   await writeCurrentRun(dataDir, current);
+  // Last: a kill before this leaves no run that somebody sweeps and nobody knows.
+  await activateRun(store, run);
   return current;
 }

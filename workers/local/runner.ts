@@ -66,8 +66,12 @@ async function consume(environment: TriggerEnvironment, signal: AbortSignal): Pr
     });
     const failed = await dispatch(environment, messages);
     for (const message of messages) {
-      if (failed.includes(message)) await environment.functions.extend(message, 1);
-      else await environment.functions.ack(message);
+      if (!failed.includes(message)) await environment.functions.ack(message);
+      // A lease that is gone has given the message back already.
+      else
+        await environment.functions
+          .extend(message, 1)
+          .catch((error: unknown) => environment.log("warning", String(error)));
     }
   }
 }

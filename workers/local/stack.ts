@@ -22,8 +22,11 @@ import { runFunctions } from "./runner.ts";
 
 const POLL_AFTER_SECONDS = 0.03;
 const HOLD_SECONDS = 10;
-/** A job that nobody has finished after this long is sent again. */
-const RESEND_SECONDS = 10;
+/**
+ * How soon work is asked for again. The functions' queue is memory, so an event may be lost; the jobs' queue is on
+ * disk and brings back what a dead evaluator held.
+ */
+const RESEND_SECONDS = { functions: 5, jobs: 60 };
 const MAX_RECEIVES = 5;
 
 export interface StackOptions {

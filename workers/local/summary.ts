@@ -17,7 +17,7 @@ export function summaryText(result: RunResult, page: string | null, dataDir: str
     return [peer.slice(0, 8), behaviour, String(used), String(refused.length), refused.at(-1)?.reason ?? ""];
   });
   const agree = rounds.filter(({ stateHash, peerStateHashes }) =>
-    Object.values(peerStateHashes).every((hash) => hash === stateHash),
+    peers.every(({ peer }) => peerStateHashes[peer] === stateHash),
   ).length;
   const overhead = rounds.map(({ seconds }) => seconds.total - seconds.train).sort((a, b) => a - b);
   return [

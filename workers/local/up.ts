@@ -12,6 +12,7 @@ import { readStatus } from "../../functions/rounds/status.ts";
 import { codecNote, loadCodec } from "../../native/codec.ts";
 import { OuterloopError, type RunResult, type RunStatus } from "../../schemas/index.ts";
 import { INTERRUPTED } from "../cli/lifetime.ts";
+import { lockFolder } from "../peer/folder-lock.ts";
 import { type Children, createChildren } from "./children.ts";
 import { createDisplay, type Display } from "./display.ts";
 import { prepareRun, type WantedRun } from "./prepare.ts";
@@ -32,7 +33,17 @@ export interface UpOptions extends WantedRun {
   keep: boolean;
 }
 
+/** Trains a whole run on this machine, or goes on with the unfinished one of the folder. */
 export async function up(options: UpOptions, signal: AbortSignal): Promise<number> {
+  const lock = await lockFolder(options.dataDir, "up");
+  try {
+    return await upAlone(options, signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function upAlone(options: UpOptions, signal: AbortSignal): Promise<number> {
   const startedAt = performance.now();
   const dataDir = resolve(options.dataDir);
   // In JSON mode stdout holds the result and nothing else.
@@ -63,12 +74,20 @@ export async function up(options: UpOptions, signal: AbortSignal): Promise<numbe
   for (const name of ["coordinator", ...current.evaluators.map((one) => one.name)]) {
     children.done(name).catch((error: Error) => failed.abort(error));
   }
+  let lost = 0;
+  for (const { name } of current.peers) {
+    children.done(name).catch((error: Error) => {
+      lost++;
+      // Below the minimum no round can begin, and nobody is left to join.
+      if (current.peers.length - lost < context.genesis.body.config.gather.minPeers) failed.abort(error);
+    });
+  }
 
   try {
     const stop = AbortSignal.any([signal, failed.signal]);
     await watch(context, timeline, display, stop);
     // Every peer says in its last intent which parameters it holds, then ends.
-    await Promise.allSettled(current.peers.map(({ name }) => children.done(name)));
+    await unlessStopped(Promise.allSettled(current.peers.map(({ name }) => children.done(name))), stop);
     const wallSeconds = (performance.now() - startedAt) / 1_000;
     const result = await buildResult({
       context,
@@ -113,8 +132,8 @@ function startAll(children: Children, { dataDir, current, url, port }: Setting):
   const { run } = current;
   const bin = fileURLToPath(new URL("../../bin/outerloop.js", import.meta.url));
   const saboteur = fileURLToPath(new URL("./saboteur.ts", import.meta.url));
-  const start = (name: string, args: string[]) =>
-    children.start({ name, args, logFile: join(folders.run(dataDir, run), "logs", `${name}.log`) });
+  const start = (name: string, args: string[], ends: boolean) =>
+    children.start({ name, args, ends, logFile: join(folders.run(dataDir, run), "logs", `${name}.log`) });
   const worker = (name: string) => [
     "--coordinator",
     url,
@@ -123,15 +142,12 @@ function startAll(children: Children, { dataDir, current, url, port }: Setting):
     "--data-dir",
     folders.member(dataDir, run, name),
   ];
-  start("coordinator", [bin, "coordinator", "--data-dir", dataDir, "--port", String(port)]);
-  for (const { name } of current.evaluators) start(name, [bin, "evaluator", ...worker(name)]);
+  start("coordinator", [bin, "coordinator", "--data-dir", dataDir, "--port", String(port)], false);
+  for (const { name } of current.evaluators) start(name, [bin, "evaluator", ...worker(name)], false);
   for (const { name, behaviour } of current.peers) {
-    start(
-      name,
-      behaviour === "honest"
-        ? [bin, "peer", ...worker(name)]
-        : [saboteur, behaviour, url, run, folders.member(dataDir, run, name)],
-    );
+    const folder = folders.member(dataDir, run, name);
+    const honest = behaviour === "honest";
+    start(name, honest ? [bin, "peer", ...worker(name)] : [saboteur, behaviour, url, run, folder], true);
   }
 }
 
@@ -144,7 +160,7 @@ async function watch(
 ): Promise<void> {
   let shown: number | null = null;
   for (;;) {
-    const status = await readStatus(context);
+    const status = await readStatus(context, context.complete.length + 1);
     display.status(status);
     // On a resumed run the rounds of before are not told again.
     shown ??= status.history.length;
@@ -183,6 +199,14 @@ async function showRound(
     bytesUp,
     bytesDown,
     seconds,
+  });
+}
+
+/** The result of some work, or the reason for stopping before it is done. */
+function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
   });
 }
 

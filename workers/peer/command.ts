@@ -8,6 +8,7 @@ import { createApiClient } from "../../functions/api/client.ts";
 import { chooseRun } from "../replica/run-view.ts";
 import { loadTokens } from "../replica/tokens.ts";
 import { type Report, reportToParent, reportToTerminal } from "./events.ts";
+import { lockFolder } from "./folder-lock.ts";
 import { loadIdentity } from "./identity.ts";
 import { createInnerLoop, type InnerLoop } from "./inner-loop.ts";
 import { runPeer } from "./peer.ts";
@@ -24,6 +25,7 @@ export async function peerCommand(
   signal: AbortSignal,
   wrap: (inner: InnerLoop) => InnerLoop = (inner) => inner,
 ): Promise<void> {
+  const lock = await lockFolder(options.dataDir, "peer");
   const key = await loadIdentity(options.dataDir);
   const api = createApiClient({ coordinator: options.coordinator, key, signal });
   await runPeer({
@@ -38,6 +40,7 @@ export async function peerCommand(
     report: reporter(),
     signal,
   });
+  await lock.release();
 }
 
 /** To the process that started this one, if it listens; else to the terminal. */

@@ -47,8 +47,8 @@ describe("an identity", () => {
     expect(await modeOf()).toBe("600");
   });
 
-  // BUG identity.ts:23: only the process that makes the file looks at its mode; a copied one stays open to all.
-  it.fails("that others could read is closed to them, or refused, when it is used", async () => {
+  // It once was so: only the process that makes the file looks at its mode; a copied one stays open to all.
+  it("that others could read is closed to them, or refused, when it is used", async () => {
     await loadIdentity(folder);
     await chmod(file(), 0o644);
     await loadIdentity(folder).catch(() => {});

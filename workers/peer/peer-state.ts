@@ -73,9 +73,9 @@ export async function openPeerStateStore(folder: string, run: string): Promise<P
 
   return {
     async load() {
-      const text = await readFile(join(folder, POSITION), "utf8").catch(() => null);
+      const text = await readIfThere(join(folder, POSITION));
       if (text === null) return null;
-      const saved = position.parse(JSON.parse(text));
+      const saved = parsePosition(join(folder, POSITION), text);
       if (saved.run !== run) {
         throw new OuterloopError(
           "damaged-state",
@@ -93,6 +93,16 @@ export async function openPeerStateStore(folder: string, run: string): Promise<P
         }
         return new Float32Array(new Uint8Array(bytes).buffer);
       };
+      const payload = async (file: string, digest: string | undefined) => {
+        const bytes = await readFile(join(folder, file)).catch(() => null);
+        if (bytes === null || sha256(bytes) !== digest) {
+          throw new OuterloopError(
+            "damaged-state",
+            `${join(folder, file)} is not the payload that was committed: remove the folder to begin anew`,
+          );
+        }
+        return new Uint8Array(bytes);
+      };
       const state: PeerState = {
         round: saved.round,
         manifest: saved.manifest,
@@ -105,7 +115,9 @@ export async function openPeerStateStore(folder: string, run: string): Promise<P
           round: saved.pending.commit.round,
           commit: saved.pending.commit,
           shards: await Promise.all(
-            saved.pending.files.map(async (file) => new Uint8Array(await readFile(join(folder, file)))),
+            saved.pending.files.map((file, shard) =>
+              payload(file, saved.pending?.commit.shards[shard]?.sha256),
+            ),
           ),
         },
       };
@@ -159,6 +171,25 @@ export async function openPeerStateStore(folder: string, run: string): Promise<P
       await removeUnnamed(folder, next);
     },
   };
+}
+
+/** Null only where there is no such file: any other fault must not look like a first start. */
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function parsePosition(path: string, text: string): Position {
+  try {
+    return position.parse(JSON.parse(text));
+  } catch (error) {
+    const message = `${path} is not the state of a peer of this version: remove its folder to begin anew`;
+    throw new OuterloopError("damaged-state", message, {}, error);
+  }
 }
 
 async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {

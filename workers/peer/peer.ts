@@ -18,6 +18,7 @@ import {
   type Manifest,
   OuterloopError,
   type Position,
+  positionTag,
   type Roster,
   type SigningKey,
   signToBytes,
@@ -87,10 +88,9 @@ class Peer {
   }
 
   async train(): Promise<void> {
-    const { api, run } = this.#view;
     let state = (await this.#store.load()) ?? (await this.#begin());
     for (;;) {
-      const position = await api.position(run);
+      const position = await this.#look();
       if (position.round - 1 > state.round) state = await this.#catchUp(state, position.round - 1);
       const round = state.round + 1;
       if (!this.#announced.has(round)) await this.#announce(round, state, position.finished);
@@ -111,10 +111,18 @@ class Peer {
   /** Rounds whose roster does not hold this peer. */
   readonly #left = new Set<number>();
 
+  /** Where the run is. That it has finished is believed only if the signed head says so. */
+  async #look(): Promise<Position> {
+    const position = await this.#view.api.position(this.#view.run);
+    if (!position.finished) return position;
+    const head = await readSigned(this.#view, "head", keys.head(this.#view.run));
+    return { ...position, finished: head?.body.finished === true };
+  }
+
   /** First start: the newest published parameters, empty error feedback. */
   async #begin(): Promise<PeerState> {
-    const { round } = await this.#view.api.position(this.#view.run);
-    const start = await newestState(this.#view, round - 1);
+    const head = await readSigned(this.#view, "head", keys.head(this.#view.run));
+    const start = await newestState(this.#view, (head?.body.round ?? 1) - 1);
     const zeros = () => new Float32Array(this.#view.layout.parameters);
     const state: PeerState = {
       round: start.round,
@@ -255,16 +263,23 @@ class Peer {
     const open = round + 1;
     for (let seen = last; ; ) {
       const position = await api.position(run, seen);
+      if (positionTag(position) === positionTag(seen)) {
+        // A coordinator that can wait has waited already; one that cannot says how soon to ask again.
+        await sleep(pauseMs(position), undefined, { signal: this.#signal });
+        continue;
+      }
       const canTrain =
         position.round === open &&
         position.rosterStands &&
         !this.#delivered.has(open) &&
         !this.#left.has(open);
       if (position.round > open || position.finished || canTrain) return;
-      // A coordinator that can wait has waited already; one that cannot says how soon to ask again.
-      const unchanged = position.round === seen.round && position.rosterStands === seen.rosterStands;
-      if (unchanged) await sleep(1_000 * position.pollAfterSeconds, undefined, { signal: this.#signal });
       seen = position;
     }
   }
+}
+
+/** The coordinator proposes the pause, within reason: neither a busy loop nor a sleep for ever. */
+function pauseMs({ pollAfterSeconds }: Position): number {
+  return Math.min(60_000, Math.max(20, 1_000 * pollAfterSeconds));
 }

@@ -38,6 +38,15 @@ export async function downloadState(view: RunView, round: number): Promise<Agree
       ? { manifest: genesis.hash, ...genesis.body.state }
       : (await readSigned(view, "state", keys.state(run, round)))?.body;
   if (state === undefined) return null;
+  if (
+    hashOfShards(state.shards.map((file) => file.sha256)) !== state.stateHash ||
+    state.shards.length !== view.layout.shards.length
+  ) {
+    throw new OuterloopError(
+      "wrong-state",
+      `the state of round ${round} does not name the shards of its own hash`,
+    );
+  }
   const theta = new Float32Array(view.layout.parameters);
   await Promise.all(state.shards.map((file) => downloadShard(view, round, file, theta)));
   return { round, manifest: state.manifest, theta };
@@ -89,10 +98,10 @@ export async function outerStep(
   const next: AgreedParameters = { round, manifest: manifest.hash, theta: current.theta };
   if (outcome !== "applied") return next;
   const { layout, codec, run, api } = view;
-  if (aggregates.length !== layout.shards.length) {
+  if (aggregates.length !== layout.shards.length || aggregates.some(({ shard }, i) => shard !== i)) {
     throw new OuterloopError(
       "wrong-manifest",
-      `manifest ${round} must name ${layout.shards.length} aggregates`,
+      `manifest ${round} must name the aggregates of shards 0 to ${layout.shards.length - 1}, in order`,
     );
   }
   const objects = await Promise.all(

@@ -27,7 +27,7 @@ import {
   toHex,
   toInstant,
 } from "../../../schemas/index.ts";
-import { chainLength, createRun, type RunKeys } from "../../../workers/local/create-run.ts";
+import { activateRun, chainLength, createRun, type RunKeys } from "../../../workers/local/create-run.ts";
 import type { ApiEnvironment } from "../../api/environment.ts";
 import { acceptReport } from "../../api/evaluate.ts";
 import { acceptCommit, announce, register } from "../../api/submit.ts";
@@ -217,13 +217,16 @@ export class RunInMemory {
       store,
       functions,
       jobs,
-      nudger: createNudger({ functions, jobs }, { resendSeconds: 1, now: () => this.clock.nowMs }),
+      nudger: createNudger(
+        { functions, jobs },
+        { resendSeconds: { functions: 1, jobs: 1 }, now: () => this.clock.nowMs },
+      ),
       log: (level, message) => {
         if (level === "error") this.errors.push(message);
       },
       run: () => (opened ??= openRun(store, this.run, memoryRunSecrets)),
       ticking: new Map(),
-    openRounds: new Map(),
+      openRounds: new Map(),
     };
   }
 
@@ -420,6 +423,7 @@ function initialObjects(): Promise<{ run: string; objects: Map<string, Uint8Arra
       source: "a line, repeated",
       text: new TextEncoder().encode("Call me Ishmael. ".repeat(300)),
     });
+    await activateRun(store, run);
     const objects = new Map<string, Uint8Array>();
     for (const top of ["active/", "public/"]) {
       for await (const { key } of listAll(store, top)) {
