@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { signRequest } from "../functions/api/request-signatures.ts";
 import { crc32c } from "../native/crc32c.ts";
-import { type Commit, keys, type Receipt, sha256, signToBytes } from "../schemas/index.ts";
+import { type Commit, keys, type Receipt, sha256, signToBytes, toMilliseconds } from "../schemas/index.ts";
 import { readReceipt } from "../workers/peer/settle.ts";
 import { type EmbeddedRun, startEmbeddedRun } from "./support/embedded-run.ts";
 import { type ScriptedPeer, scriptedPeer } from "./support/scripted-peer.ts";
@@ -112,6 +112,16 @@ describe("a round with two honest peers and a hostile one", () => {
     const receipt = await receiptAfterTheRound();
     expect(["absent", "late"]).toContain(receipt.verdict);
     expect(["no-commit", "late-commit"]).toContain(receipt.reason.code);
+  });
+
+  it("calls a commit late that came after its time, though the round was still open", async () => {
+    const roster = await hostile.roster();
+    const { commit } = await hostile.work(roster);
+    // Arrival is known in whole seconds: a second later than commitBy is late on any clock.
+    while (Date.now() <= toMilliseconds(roster.commitBy) + 1_100)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect(hostile.commit(commit)).rejects.toMatchObject({ code: "upload-over" });
+    expect(await receiptAfterTheRound()).toMatchObject({ verdict: "late", reason: { code: "late-commit" } });
   });
 
   it("answers an unsigned, a foreign and a stale request, and stores nothing", async () => {

@@ -45,6 +45,32 @@ it("a run outlives the death of each of its processes", async () => {
   expect(result.finalHeldOutLoss).toBeLessThan(2.6);
 });
 
+it("a coordinator and an evaluator that are told to stop come back, too", async () => {
+  const running = outerloop("up", "--json", "--rounds", "5", "--data-dir", join(folder, "told"));
+  for (const [i, name] of ["coordinator ", "evaluator "].entries()) {
+    await running.saw(new RegExp(`^round +${i + 1} `, "m"));
+    const child = childrenOf(running.process.pid ?? 0).find(({ args }) => args.includes(name));
+    if (child === undefined) throw new Error(`no process of ${name}`);
+    process.kill(child.pid, "SIGTERM");
+  }
+  const { status, stdout, stderr } = await running.ended;
+  expect(status, stderr).toBe(0);
+  expect(disagreements(runResult.parse(JSON.parse(stdout)))).toEqual([]);
+  expect(stderr.match(/restarting it/g)).toHaveLength(2);
+});
+
+it("two runs of up do not work in one folder", async () => {
+  const dir = join(folder, "twice");
+  const first = outerloop("up", "--json", "--rounds", "3", "--data-dir", dir);
+  await first.saw(/^page: /m);
+  const second = await outerloop("up", "--json", "--data-dir", dir).ended;
+  expect(second.status).toBe(2);
+  expect(second.stderr).toMatch(/another process works in/);
+  const { status, stdout, stderr } = await first.ended;
+  expect(status, stderr).toBe(0);
+  expect(disagreements(runResult.parse(JSON.parse(stdout)))).toEqual([]);
+});
+
 it("the same command goes on with a run whose parent was killed, and no child is left behind", async () => {
   const dir = join(folder, "parent");
   const running = outerloop("up", "--json", "--rounds", "6", "--data-dir", dir);

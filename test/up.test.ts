@@ -1,12 +1,14 @@
 /**
  * The quick start, as a newcomer runs it.
  */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunResult } from "../schemas/index.ts";
-import { disagreements, outerloop, upJson } from "./support/up.ts";
+import { BIN, disagreements, outerloop, upJson } from "./support/up.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -126,6 +128,24 @@ describe("Ctrl-C", () => {
     expect(resumed).toMatch(/^resuming run /m);
     expect(result.rounds).toHaveLength(5);
     expect(disagreements(result)).toEqual([]);
+  });
+
+  // A terminal changes what a signal meets: libraries that draw on it have listeners of their own.
+  it.skipIf(spawnSync("script", ["--version"]).status !== 0)("does so on a terminal, too", async () => {
+    const dir = join(folder, "terminal");
+    const command = [process.execPath, BIN, "up", "--rounds", "9", "--data-dir", dir].join(" ");
+    const terminal = spawn("script", ["-qefc", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+    let shown = "";
+    let asked = false;
+    terminal.stdout.on("data", (data) => {
+      shown += data;
+      if (asked || !/round 1 {2}loss/.test(shown)) return;
+      asked = true;
+      terminal.stdin.write("\u0003");
+    });
+    const [status] = await once(terminal, "close");
+    expect(shown).toMatch(/stopped; the same command goes on/);
+    expect(status).toBe(130);
   });
 
   it("does not let a resumed run be given other settings", async () => {
