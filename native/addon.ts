@@ -10,14 +10,17 @@ import { type Kernels, referenceKernels } from "./kernels.ts";
 import { CHUNK } from "./layout.ts";
 import { KEEP_COUNTS, type KeepCount, recordFormat } from "./record.ts";
 
+/** Where `build.mjs` puts the addon of this machine; a bundle has the same folder one level above its modules. */
+const ADDON = new URL(`../prebuilds/${process.platform}-${process.arch}/outerloop.node`, import.meta.url);
+
 /**
- * Finds the addon under `prebuilds/` and checks it.
+ * Loads the addon of this machine and checks it.
  *
  * @throws whatever the loader throws; `native-codec-differs` where its results are not those of the reference.
  */
 export function loadAddon(): Kernels {
-  const find: (root: string) => Omit<Kernels, "backend"> = createRequire(import.meta.url)("node-gyp-build");
-  const kernels: Kernels = { ...find(fileURLToPath(new URL("..", import.meta.url))), backend: "native" };
+  const addon: Omit<Kernels, "backend"> = createRequire(import.meta.url)(fileURLToPath(ADDON));
+  const kernels: Kernels = { ...addon, backend: "native" };
   for (const k of KEEP_COUNTS) {
     const native = exercise(kernels, k);
     if (exercise(referenceKernels, k).every((bytes, i) => bytes.equals(native[i] as Buffer))) continue;

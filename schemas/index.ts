@@ -15,6 +15,7 @@ export * from "./primitives.ts";
 export * from "./round-objects.ts";
 export * from "./run-config.ts";
 export * from "./run-result.ts";
+export * from "./run-secrets.ts";
 export * from "./signing.ts";
 export * from "./status.ts";
 export * from "./tensors.ts";

@@ -6,15 +6,20 @@
 import { z } from "zod";
 import { roundNumber, runId, shardNumber } from "./primitives.ts";
 
-/** Work for functions. */
+/** Receives after which a message is a dead letter: consumers, provisioning and the deploy agree on it. */
+export const MAX_RECEIVES = 5;
+
+/** Work for functions. Ticks have a queue of their own, because they are consumed in batches. */
 export const functionMessage = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("tick"), run: runId }),
-  /** An object was created under `uploads/`, `sealed/.../reports/` or `.../aggregates/`. */
+  /** An object was created under `uploads/`. */
   z.strictObject({ type: z.literal("created"), key: z.string().max(1_024) }),
   z.strictObject({ type: z.literal("aggregate"), run: runId, round: roundNumber, shard: shardNumber }),
   z.strictObject({ type: z.literal("state"), run: runId, round: roundNumber, shard: shardNumber }),
 ]);
 export type FunctionMessage = z.infer<typeof functionMessage>;
+/** Work on one shard: everything but ticks. */
+export type ShardMessage = Exclude<FunctionMessage, { type: "tick" }>;
 
 /** Work for evaluators, leased over HTTPS. */
 export const evaluatorJob = z.discriminatedUnion("type", [

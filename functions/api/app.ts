@@ -7,24 +7,21 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
-import {
-  firstIssues,
-  isPublicKey,
-  keys,
-  OuterloopError,
-  positionTag,
-  prefixes,
-  runId,
-} from "../../schemas/index.ts";
-import { readableHead } from "../rounds/publish.ts";
+import { firstIssues, isPublicKey, OuterloopError, runId } from "../../schemas/index.ts";
+import { runsOf } from "../rounds/runs.ts";
 import { readStatus } from "../rounds/status.ts";
+import { notificationRoutes } from "../storage/notification-routes.ts";
 import { objectRoutes } from "../storage/object-routes.ts";
+import type { Queue } from "../storage/queue.ts";
+import { checkReceive } from "../storage/queue-checks.ts";
 import { queueRoutes } from "../storage/queue-routes.ts";
 import { sendTick } from "../triggers/environment.ts";
 import type { ApiEnvironment } from "./environment.ts";
 import { answerError } from "./errors.ts";
 import { acceptHeldOut, acceptReport, readTicketsFor, requireEvaluator } from "./evaluate.ts";
+import { objectRedirects } from "./object-redirects.ts";
 import { pageRoutes } from "./page/page.ts";
+import { createPositions } from "./position.ts";
 import { mountedRoutes, refusals, routes } from "./routes.ts";
 import { limitBody, type SignedVariables, signedRequest } from "./signed-request.ts";
 import { acceptCommit, announce, freshTickets, register } from "./submit.ts";
@@ -40,10 +37,20 @@ export function createApi(environment: ApiEnvironment) {
       if (!result.success) throw new OuterloopError("malformed", firstIssues(result.error));
     },
   });
+  const positions = createPositions(environment);
   app.onError(answerError);
   app.notFound((c) =>
     c.json({ code: "no-such-route", message: `there is no ${c.req.method} ${c.req.path}` }, 404),
   );
+  app.use(async (c, next) => {
+    await next();
+    if (c.res.status < 500) return;
+    // Whoever asked hears what to do; what was wrong, the operator must hear.
+    const error = c.error ?? (await c.res.clone().text()).slice(0, 1_000);
+    environment.log("error", `${c.req.method} ${c.req.path} was answered ${c.res.status}: ${error}`, {
+      error,
+    });
+  });
   app.use("/runs/*", limitBody);
   app.use("/runs/:run/*", async (c, next) => {
     const run = runId.safeParse(c.req.param("run"));
@@ -53,14 +60,14 @@ export function createApi(environment: ApiEnvironment) {
   });
   app.post("/runs/*", signedRequest(environment));
 
-  app.openapi(routes.runs, async (c) => c.json({ runs: await runsOf(environment) }, 200));
+  app.openapi(routes.runs, async (c) => c.json({ runs: await runsOf(environment.store) }, 200));
   app.openapi(routes.status, async (c) => {
     const { run } = c.req.valid("param");
     return c.json(await readStatus(await environment.run(run), environment.openRound(run)), 200);
   });
   app.openapi(routes.position, async (c) => {
     const { run } = c.req.valid("param");
-    return c.json(await nextPosition(environment, run, c.req.valid("query").seen, c.req.raw.signal), 200);
+    return c.json(await positions.next(run, c.req.valid("query").seen, c.req.raw.signal), 200);
   });
   app.openapi(routes.register, async (c) => {
     const context = await environment.run(c.req.valid("param").run);
@@ -69,7 +76,7 @@ export function createApi(environment: ApiEnvironment) {
   app.openapi(routes.announce, async (c) => {
     const { run, round } = c.req.valid("param");
     const stored = await announce(await environment.run(run), c.var.signer, round, c.var.body);
-    if (stored.outcome === "created") await sendTick(environment, run);
+    if (stored.outcome === "created") await sendTick(environment.ticks, run);
     return c.json(stored, 200);
   });
   app.openapi(routes.commit, async (c) => {
@@ -85,12 +92,14 @@ export function createApi(environment: ApiEnvironment) {
   });
   app.openapi(routes.readTickets, async (c) => {
     const context = await environment.run(c.req.valid("param").run);
-    await requireEvaluator(context, c.var.signer, (await positionOf(environment, context.run)).round);
+    await requireEvaluator(context, c.var.signer, (await positions.now(context.run)).round);
     return c.json(await readTicketsFor(context, c.req.valid("json").keys), 200);
   });
   app.openapi(routes.report, async (c) => {
     const { run, round, job } = c.req.valid("param");
-    return c.json(await acceptReport(await environment.run(run), c.var.signer, round, job, c.var.body), 200);
+    const stored = await acceptReport(await environment.run(run), c.var.signer, round, job, c.var.body);
+    if (stored.outcome === "created") await sendTick(environment.ticks, run);
+    return c.json(stored, 200);
   });
   app.openapi(routes.heldOut, async (c) => {
     const { run, round } = c.req.valid("param");
@@ -99,11 +108,14 @@ export function createApi(environment: ApiEnvironment) {
 
   app.use("/runs/:run/jobs/*", async (c, next) => {
     const context = await environment.run(c.req.param("run"));
-    await requireEvaluator(context, c.var.signer, (await positionOf(environment, context.run)).round);
+    await requireEvaluator(context, c.var.signer, (await positions.now(context.run)).round);
     await next();
   });
   // The body is read already, and signed: the queue's routes get it afresh.
-  const jobs = new Hono().route("/runs/:run/jobs", queueRoutes({ queue: environment.jobs }));
+  const jobs = new Hono().route(
+    "/runs/:run/jobs",
+    queueRoutes({ queue: withShortWaits(environment.jobs, environment.holdSeconds) }),
+  );
   app.post("/runs/:run/jobs/*", (c) =>
     jobs.request(new URL(c.req.url).pathname, {
       method: "POST",
@@ -131,73 +143,29 @@ export function createApi(environment: ApiEnvironment) {
       description: "Signed requests follow RFC 9421; see docs/protocol.md.",
     },
   });
-  if (environment.ticketSecret !== undefined) {
-    app.route(
-      "/",
-      objectRoutes({
-        store: environment.store,
-        ticketSecret: environment.ticketSecret,
-        isPublic: isPublicKey,
-      }),
-    );
+  app.route("/", objectsOf(environment));
+  if (environment.notifications !== undefined) {
+    app.route("/", notificationRoutes(environment.notifications));
   }
   app.route("/", pageRoutes());
   return app;
 }
 
-async function runsOf({ store }: ApiEnvironment): Promise<string[]> {
-  const runs: { run: string; at: number }[] = [];
-  let after: string | undefined;
-  // One object a run is enough to see it: jump from run to run instead of listing their rounds.
-  for (;;) {
-    const page = await store.list("public/", after === undefined ? { limit: 1 } : { after, limit: 1 });
-    const [, run] = page.objects[0]?.key.split("/") ?? [];
-    if (run === undefined) break;
-    const genesis = await store.head(keys.genesis(run));
-    if (genesis !== null) runs.push({ run, at: genesis.lastModifiedMs });
-    after = `${prefixes.public(run)}\uffff`;
-  }
-  return runs.sort((a, b) => a.at - b.at || (a.run < b.run ? -1 : 1)).map(({ run }) => run);
-}
-
-/** The position; as long as it is the one seen already, after the next change or a while, whichever comes first. */
-async function nextPosition(
-  environment: ApiEnvironment,
-  run: string,
-  seen: string | undefined,
-  client: AbortSignal,
-) {
-  const giveUpAt = Date.now() + 1_000 * environment.holdSeconds;
-  for (;;) {
-    // Listening begins before the look, so that no change falls between the two.
-    const { promise: changed, resolve } = Promise.withResolvers<void>();
-    const unsubscribe = environment.onChange(run, resolve);
-    const timer = setTimeout(resolve, Math.max(0, giveUpAt - Date.now()));
-    client.addEventListener("abort", () => resolve(), { once: true });
-    try {
-      const position = await positionOf(environment, run);
-      if (positionTag(position) !== seen || Date.now() >= giveUpAt || client.aborted) return position;
-      await changed;
-    } finally {
-      clearTimeout(timer);
-      unsubscribe();
-    }
-  }
-}
-
-/** From the head, which is moved after receipts and ledger stand: whoever sees a new round finds them. */
-async function positionOf(environment: ApiEnvironment, run: string) {
-  const context = await environment.run(run);
-  const object = await context.store.get(keys.head(run));
-  const head = object === null ? null : readableHead(context, object.bytes);
-  const round = head?.round ?? 1;
+/** An evaluator that waits for a job holds a connection, and where that is paid for it may not wait long. */
+function withShortWaits(queue: Queue, mostSeconds: number): Queue {
   return {
-    round,
-    manifest: head?.manifest ?? context.genesis.hash,
-    rosterStands: (await context.store.head(keys.roster(run, round))) !== null,
-    finished: head?.finished ?? false,
-    pollAfterSeconds: environment.pollAfterSeconds,
+    ...queue,
+    async receive(options) {
+      const { waitMs } = checkReceive(options);
+      return queue.receive({ ...options, waitSeconds: Math.min(waitMs / 1_000, mostSeconds) });
+    },
   };
+}
+
+function objectsOf({ store, objects }: ApiEnvironment): Hono {
+  return objects.kind === "served"
+    ? objectRoutes({ store, ticketSecret: objects.ticketSecret, isPublic: isPublicKey })
+    : objectRedirects(store, objects.publicUrl);
 }
 
 /** Server-sent events: the picture after every change. */
@@ -222,8 +190,10 @@ async function pictures(environment: ApiEnvironment, c: Parameters<typeof stream
         changed = false;
         await stream.writeSSE({
           event: "status",
+          retry: PICTURE_IDLE_MS,
           data: JSON.stringify(await readStatus(context, environment.openRound(run))),
         });
+        if (environment.holdSeconds === 0) return;
         await stream.sleep(PICTURE_INTERVAL_MS);
         if (changed || stream.aborted) continue;
         await new Promise<void>((resolve) => {

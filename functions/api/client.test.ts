@@ -93,8 +93,8 @@ describe("the client", () => {
 
   // It once was so: a ticket's address and headers come from the coordinator and are used as they are: it can have
   // every peer and evaluator send requests of its choice, with headers of its choice, into their own networks. A ticket
-  // leads to the coordinator's own origin, or elsewhere over HTTPS; never to plain HTTP on another host.
-  it.each(["http://169.254.169.254/latest/api/token", "http://127.0.0.1:9/admin", "file:///etc/passwd"])(
+  // leads to the coordinator's own host, or elsewhere over HTTPS; never to plain HTTP on another host.
+  it.each(["http://169.254.169.254/latest/api/token", "http://localhost:9/admin", "file:///etc/passwd"])(
     "follows no ticket to %s",
     async (url) => {
       answers(() => new Response(""));
@@ -106,6 +106,65 @@ describe("the client", () => {
       };
       await codeOf(client({ patienceSeconds: 0 }).upload(ticket, new Uint8Array(1)));
       expect(sent).toEqual([]);
+      answers(() => new Response(null, { status: 307, headers: { location: url } }));
+      expect(await codeOf(client({ patienceSeconds: 0 }).object(keys.genesis(run.run)))).toBe("wrong-ticket");
+      expect(sent.map((one) => one.url)).toEqual([`${ORIGIN}/objects/${keys.genesis(run.run)}`]);
     },
   );
+
+  it("follows no ticket to plain HTTP from a coordinator behind HTTPS", async () => {
+    answers();
+    const ticket = {
+      method: "PUT" as const,
+      url: "http://example.org:9000/bucket/key",
+      headers: {},
+      expiresAt: "2026-01-31T12:00:00.000Z",
+    };
+    const secure = client({ coordinator: "https://example.org", patienceSeconds: 0 });
+    expect(await codeOf(secure.upload(ticket, new Uint8Array(1)))).toBe("wrong-ticket");
+    expect(sent).toEqual([]);
+  });
+
+  describe("where the store serves its objects itself", () => {
+    const location = "http://127.0.0.1:9000/bucket/key?X-Amz-Signature=0";
+    const onward = () => new Response(null, { status: 307, headers: { location } });
+
+    it("reads what the coordinator sends it on to", async () => {
+      answers(onward, () => new Response("bytes"));
+      const bytes = await client().object(keys.genesis(run.run));
+      expect(new TextDecoder().decode(bytes ?? undefined)).toBe("bytes");
+      expect(sent[1]?.url).toBe(location);
+      // The store is not the coordinator: nothing that proves who asks goes there.
+      expect(sent[1]?.init.headers).toBeUndefined();
+    });
+
+    it("takes the store's 404 for an object that is not there, and asks again while it is busy", async () => {
+      const busy = () =>
+        new Response("<Error><Code>SlowDown</Code><Message>slow</Message></Error>", { status: 503 });
+      const missing = () => new Response("<Error><Code>NoSuchKey</Code></Error>", { status: 404 });
+      answers(onward, busy, onward, missing);
+      expect(await client().object(keys.manifest(run.run, 1))).toBeNull();
+      expect(sent.length).toBe(4);
+    });
+  });
+
+  it.each([
+    [403, "AccessDenied", "Request has expired", "ticket-expired"],
+    [403, "ExpiredToken", "The provided token has expired.", "ticket-expired"],
+    [403, "SignatureDoesNotMatch", "The request signature we calculated does not match", "store-refused"],
+    [400, "BadDigest", "The SHA256 you specified did not match", "store-refused"],
+    [409, "ConditionalRequestConflict", "conflicting", "store-busy"],
+    [500, "InternalError", "we", "store-busy"],
+    [507, "XMinioStorageFull", "Storage backend has reached its minimum free drive threshold", "store-busy"],
+  ])("a store's %i %s is %4$s", async (status, code, message, expected) => {
+    const ticket = {
+      method: "PUT" as const,
+      url: "https://bucket.example.org/key",
+      headers: { "content-length": "1" },
+      expiresAt: "2026-01-31T12:00:00.000Z",
+    };
+    const xml = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`;
+    answers(() => new Response(xml, { status }));
+    expect(await codeOf(client({ patienceSeconds: -1 }).upload(ticket, new Uint8Array(1)))).toBe(expected);
+  });
 });

@@ -25,6 +25,7 @@ import { createHttpQueue } from "../storage/http-queue.ts";
 import { toUrlPath } from "../storage/object-keys.ts";
 import type { Message, Queue } from "../storage/queue.ts";
 import { signRequest } from "./request-signatures.ts";
+import { storeRefusal } from "./store-answers.ts";
 
 type Ticket = z.infer<typeof ticketSchema>;
 
@@ -94,7 +95,7 @@ export function createApiClient(options: ApiClientOptions) {
   }
 
   async function parse<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
-    if (!response.ok) throw await errorFrom(response);
+    if (!response.ok) throw await refusal(response);
     const parsed = schema.safeParse(await response.json());
     if (parsed.success) return parsed.data;
     throw new OuterloopError(
@@ -107,10 +108,16 @@ export function createApiClient(options: ApiClientOptions) {
     patiently(async () => parse(await send(path, body), schema));
   const read = <T>(path: string, schema: z.ZodType<T>) =>
     patiently(async () => parse(await fetchOnce(`${coordinator}${path}`, {}), schema));
+  /** An object's bytes; the coordinator may send its readers on to the store, once. */
   const bytesOf = async (url: string, headers: Record<string, string> = {}): Promise<Uint8Array | null> => {
-    const response = await fetchOnce(url, { headers });
+    let response = await fetchOnce(url, { headers, redirect: "manual" });
+    const location = response.status === 307 ? response.headers.get("location") : null;
+    if (location !== null) {
+      checkDestination(location, coordinator);
+      response = await fetchOnce(location, { redirect: "error" });
+    }
     if (response.status === 404) return null;
-    if (!response.ok) throw await errorFrom(response);
+    if (!response.ok) throw await storeRefusal(response);
     return new Uint8Array(await response.arrayBuffer());
   };
   const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -145,14 +152,13 @@ export function createApiClient(options: ApiClientOptions) {
     /** Uploads by a ticket. One's own bytes standing there already is success: the pin fixed them. */
     upload: (ticket: Ticket, bytes: Uint8Array) =>
       patiently(async () => {
-        checkTicket(ticket, coordinator);
+        checkDestination(ticket.url, coordinator);
         const { "content-length": _, ...headers } = ticket.headers;
         const response = await fetchOnce(ticket.url, { method: "PUT", headers, body: new Uint8Array(bytes) });
-        if (!response.ok && response.status !== 412) throw await errorFrom(response);
-        await response.arrayBuffer();
+        if (!response.ok && response.status !== 412) throw await storeRefusal(response);
       }),
     download: (ticket: Ticket) => {
-      checkTicket(ticket, coordinator);
+      checkDestination(ticket.url, coordinator);
       return patiently(() => bytesOf(ticket.url, ticket.headers));
     },
 
@@ -163,27 +169,39 @@ export function createApiClient(options: ApiClientOptions) {
         fetch: (url, init) =>
           patiently(async () => {
             const response = await send(url.slice(coordinator.length), new TextEncoder().encode(init.body));
-            if (response.status >= 500) throw await errorFrom(response);
+            if (response.status >= 500) throw await refusal(response);
             return response;
           }),
       }),
   };
 }
 
+/** A refusal by its code; 503 means that the coordinator itself waits for its store or queue. */
+async function refusal(response: Response): Promise<OuterloopError> {
+  const error = await errorFrom(response);
+  if (response.status !== 503) return error;
+  return new OuterloopError("service-unreachable", error.message, { code: error.code }, error);
+}
+
 function isTransient(error: unknown): boolean {
   return (
     isOuterloopError(error, "service-unreachable") ||
     isOuterloopError(error, "internal") ||
+    isOuterloopError(error, "store-busy") ||
     isOuterloopError(error, "unexpected-answer")
   );
 }
 
-/** A ticket leads to the coordinator itself or to a store over HTTPS, never into the peer's own network. */
-function checkTicket(ticket: Ticket, coordinator: string): void {
-  const { origin, protocol } = new URL(ticket.url);
-  if (protocol === "https:" || origin === new URL(coordinator).origin) return;
+/**
+ * A ticket or redirect leads to a store over HTTPS, or to the coordinator's own host (where a coordinator without HTTPS
+ * may have its store on another port), never elsewhere into the peer's own network.
+ */
+function checkDestination(url: string, coordinator: string): void {
+  const { origin, protocol, hostname } = new URL(url);
+  const own = new URL(coordinator);
+  if (protocol === "https:" || (own.protocol === "http:" && hostname === own.hostname)) return;
   throw new OuterloopError(
     "wrong-ticket",
-    `a ticket must lead to ${coordinator} or to an https address, not to ${origin}`,
+    `a ticket must lead to ${own.hostname} or to an https address, not to ${origin}`,
   );
 }

@@ -13,7 +13,13 @@ const SERVER_FAULTS = [
   "wrong-genesis",
 ];
 /** Thrown by the client, never by the API. */
-const OF_THE_CLIENT = ["service-unreachable", "unexpected-answer", "wrong-ticket"];
+const OF_THE_CLIENT = [
+  "service-unreachable",
+  "unexpected-answer",
+  "wrong-ticket",
+  "store-busy",
+  "store-refused",
+];
 
 const root = new URL("../../", import.meta.url);
 const sourcesOf = (folder: string) =>

@@ -39,10 +39,19 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "already-registered": 409,
   "no-commit": 409,
   "no-close": 409,
+  "run-not-served": 409,
   "lease-lost": 409,
   "upload-over": 410,
   "ticket-expired": 410,
   "body-too-large": 413,
+  // The store or a queue is away, or is not as it must be: nobody's request is to blame, and it is worth repeating.
+  "store-unreachable": 503,
+  "store-credentials": 503,
+  "store-full": 503,
+  "clock-skew": 503,
+  "no-such-bucket": 503,
+  "no-such-queue": 503,
+  "secrets-unreachable": 503,
 };
 
 /** The answer to an error: typed ones with their code and figures, others as `internal` without a word too much. */

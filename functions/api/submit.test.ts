@@ -184,7 +184,7 @@ describe("an intent", () => {
 
   it("asks for a decision", async () => {
     await run.announce(ann);
-    const [message] = await run.functions.receive({ leaseSeconds: 1 });
+    const [message] = await run.ticks.receive({ leaseSeconds: 1 });
     expect(JSON.parse(message?.body ?? "")).toEqual({ type: "tick", run: run.run });
   });
 
@@ -192,9 +192,9 @@ describe("an intent", () => {
   // read of the open round each time, and the queue grows without end.
   it("sent again asks for none", async () => {
     await run.announce(ann);
-    await run.functions.receive({ max: 10, leaseSeconds: 100 });
+    await run.ticks.receive({ max: 10, leaseSeconds: 100 });
     await run.post(ann, path(), await run.intent(ann));
-    expect(await run.functions.receive({ max: 10, leaseSeconds: 1 })).toEqual([]);
+    expect(await run.ticks.receive({ max: 10, leaseSeconds: 1 })).toEqual([]);
   });
 });
 

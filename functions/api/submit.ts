@@ -105,7 +105,7 @@ export async function announce(
  * acknowledged, and whatever is acknowledged gets a verdict, because the close lists commits after the cutoff.
  */
 export async function acceptCommit(
-  environment: ApiEnvironment,
+  environment: Pick<ApiEnvironment, "key">,
   context: RunContext,
   signer: string,
   round: number,
@@ -138,7 +138,7 @@ export async function acceptCommit(
     "acknowledgement",
     run,
     { run, round, peer: signer, commit: hashOf(body), storedAt: toInstant(stored.lastModifiedMs) },
-    environment.key,
+    await environment.key(run),
   );
   return { acknowledgement, tickets: await uploadTicketsFor(context, roster.body, signer) };
 }

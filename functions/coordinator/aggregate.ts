@@ -28,9 +28,7 @@ export function decideAggregate(facts: FactsOf<"aggregate">, asOfMs: number): De
         text: `the aggregate of shard ${shard}`,
       })),
       endsAtMs,
-      missing.map(
-        (shard): Nudge => ({ queue: "functions", message: { type: "aggregate", run, round, shard } }),
-      ),
+      missing.map((shard): Nudge => ({ queue: "shards", message: { type: "aggregate", run, round, shard } })),
     );
   }
 

@@ -301,7 +301,7 @@ describe("settling", () => {
     expect(decision.endsAtMs).toBe(T0 + 13_000);
     expect(decision.nudges).toEqual(
       [0, 1].map((shard) => ({
-        queue: "functions",
+        queue: "shards",
         message: { type: "created", key: keys.upload(facts.run, 1, two, shard) },
       })),
     );
@@ -651,7 +651,7 @@ describe("aggregating", () => {
     expect(waitingOf(decision)).toEqual(["aggregate 0"]);
     expect(decision.endsAtMs).toBe(T0 + 20_000);
     expect(decision.nudges).toEqual([
-      { queue: "functions", message: { type: "aggregate", run: before.run, round: 1, shard: 0 } },
+      { queue: "shards", message: { type: "aggregate", run: before.run, round: 1, shard: 0 } },
     ]);
   });
 

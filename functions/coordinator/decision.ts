@@ -8,10 +8,10 @@ import type {
   Close,
   Cutoff,
   EvaluatorJob,
-  FunctionMessage,
   Manifest,
   Roster,
   Selection,
+  ShardMessage,
 } from "../../schemas/index.ts";
 
 /** One of the five objects of a round. */
@@ -23,9 +23,7 @@ export type DecisionObject =
   | { type: "manifest"; body: Manifest };
 
 /** A queue send that may be repeated. */
-export type Nudge =
-  | { queue: "functions"; message: FunctionMessage }
-  | { queue: "jobs"; message: EvaluatorJob };
+export type Nudge = { queue: "shards"; message: ShardMessage } | { queue: "jobs"; message: EvaluatorJob };
 
 export interface Decision {
   /** Created once; whoever loses the race adopts what stands. Null: not yet. */

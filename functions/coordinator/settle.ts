@@ -186,7 +186,7 @@ function checkNudges(facts: FactsOf<"settle">, unchecked: readonly SettledCommit
   return unchecked.flatMap(({ peer, uploads }) =>
     [...uploads.keys()].map(
       (shard): Nudge => ({
-        queue: "functions",
+        queue: "shards",
         message: { type: "created", key: keys.upload(facts.run, facts.round, peer, shard) },
       }),
     ),

@@ -24,12 +24,12 @@ export interface Advanced {
 }
 
 export interface AdvanceOptions {
-  /** A round known to be open or past. */
-  from?: number;
+  /** A round known to be open or past; the head's where none is given. */
+  from?: number | undefined;
   /** Called at once for each phase that is entered, so that its work begins before the next read. */
   send: (nudges: readonly Nudge[]) => Promise<void>;
-  /** True for the sweep: what a phase waits for is asked for again, though no phase was entered. */
-  sweep?: boolean;
+  /** Given by the sweep: called with what a phase waits for, though it was not entered now. */
+  remind?: ((nudges: readonly Nudge[]) => Promise<void>) | undefined;
   /** Called for every round that has just finished, after its receipts and ledger stand. */
   onFinished?: (round: number) => Promise<void>;
 }
@@ -37,14 +37,15 @@ export interface AdvanceOptions {
 export async function advance(context: RunContext, options: AdvanceOptions): Promise<Advanced> {
   const recorded: Advanced["recorded"] = [];
   const finished: number[] = [];
-  let from = options.from ?? 1;
+  let { from } = options;
   for (;;) {
     const { facts, asOfMs } = await readFacts(context, from);
     from = facts.round;
     const decision = decide(facts, asOfMs);
     if (decision.record === null || context.secrets === undefined) {
       if (context.secrets !== undefined) await moveHead(context, facts, asOfMs);
-      if (recorded.length > 0 || options.sweep === true) await options.send(decision.nudges);
+      if (recorded.length > 0) await options.send(decision.nudges);
+      else await options.remind?.(decision.nudges);
       return { facts, asOfMs, decision, recorded, finished };
     }
     await record(context, facts.round, decision.record);

@@ -92,8 +92,16 @@ async function examine(
     if (actualBytes !== expectedBytes)
       return refused({ code: "size-mismatch", shard, expectedBytes, actualBytes });
   }
-  const object = await store.get(key, { maxBytes: expectedBytes });
+  const object = await store.get(key, { maxBytes: expectedBytes }).catch((error: unknown) => {
+    // A ticket cannot forbid further headers; some stores let an uploader encrypt with a key that nobody else has.
+    if (isOuterloopError(error, "store-refused")) return "unreadable" as const;
+    throw error;
+  });
   if (object === null) return null;
+  if (object === "unreadable") {
+    const message = "the store does not give back what was uploaded: send the ticket's headers and no others";
+    return refused({ code: "malformed-payload", shard, error: "unreadable", message });
+  }
   const uploaded = sha256(object.bytes);
   if (uploaded !== committed.sha256) {
     return refused({ code: "hash-mismatch", shard, committed: committed.sha256, uploaded });

@@ -12,11 +12,12 @@ export class FactCache {
   async through<T>(key: string, read: () => Promise<T | null>): Promise<T | null> {
     if (this.#entries.has(key)) return this.#entries.get(key) as T;
     const value = await read();
-    if (value !== null) this.#keep(key, value);
+    if (value !== null) this.keep(key, value);
     return value;
   }
 
-  #keep(key: string, value: unknown): void {
+  /** Keeps a fact that is known to stand. */
+  keep(key: string, value: unknown): void {
     this.#entries.set(key, value);
     if (this.#entries.size <= MAX_ENTRIES) return;
     const [oldest] = this.#entries.keys();

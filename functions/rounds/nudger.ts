@@ -1,6 +1,6 @@
 /**
- * Sends nudges to their queues, each at most once in a while: a sweep every quarter of a second must not flood
- * evaluators with a job that one of them is busy with. Forgotten with the process, so a restart asks again at once.
+ * Sends nudges to their queues, each at most once in a while: a sweep must not flood evaluators with a job that one of
+ * them is busy with. Forgotten with the process, so a restart asks again at once.
  *
  * @module
  */
@@ -11,26 +11,43 @@ import type { Queue } from "../storage/queue.ts";
 const MAX_REMEMBERED = 10_000;
 
 export interface Nudger {
+  /** Asks for work. */
   send(nudges: readonly Nudge[]): Promise<void>;
+  /** Asks again for work that was asked for when its phase was entered. */
+  remind(nudges: readonly Nudge[]): Promise<void>;
 }
 
-export function createNudger(
-  queues: { functions: Queue; jobs: Queue },
-  options: { resendSeconds: Record<Nudge["queue"], number>; now?: () => number },
-): Nudger {
-  const now = options.now ?? Date.now;
+export interface NudgerOptions {
+  /** How soon the same work is asked for again. */
+  resendSeconds: Record<Nudge["queue"], number>;
+  /** Queues of which another process may have asked a moment ago: a reminder of what is new here waits its time. */
+  sentElsewhere?: readonly Nudge["queue"][];
+  now?: () => number;
+}
+
+export function createNudger(queues: { shards: Queue; jobs: Queue }, options: NudgerOptions): Nudger {
+  const { resendSeconds, sentElsewhere = [], now = Date.now } = options;
   const sentAt = new Map<string, number>();
-  return {
-    async send(nudges) {
-      for (const nudge of nudges) {
-        const key = hashOf(nudge);
-        const last = sentAt.get(key);
-        if (last !== undefined && now() - last < 1_000 * options.resendSeconds[nudge.queue]) continue;
-        sentAt.delete(key);
-        sentAt.set(key, now());
-        if (sentAt.size > MAX_REMEMBERED) sentAt.delete(sentAt.keys().next().value ?? "");
+
+  const ask = async (nudges: readonly Nudge[], waiting: readonly Nudge["queue"][]) => {
+    for (const nudge of nudges) {
+      const key = hashOf(nudge);
+      const last = sentAt.get(key);
+      if (last !== undefined && now() - last < 1_000 * resendSeconds[nudge.queue]) continue;
+      sentAt.delete(key);
+      sentAt.set(key, now());
+      if (sentAt.size > MAX_REMEMBERED) sentAt.delete(sentAt.keys().next().value ?? "");
+      if (last === undefined && waiting.includes(nudge.queue)) continue;
+      try {
         await queues[nudge.queue].send(JSON.stringify(nudge.message));
+      } catch (error) {
+        sentAt.delete(key);
+        throw error;
       }
-    },
+    }
+  };
+  return {
+    send: (nudges) => ask(nudges, []),
+    remind: (nudges) => ask(nudges, sentElsewhere),
   };
 }

@@ -114,4 +114,6 @@ export async function writeDerivedFact<Type extends SignedType>(
   body: BodyOf<Type>,
 ): Promise<void> {
   await writeDerived(context, key, signToBytes(type, context.run, body, secretsOf(context).coordinator));
+  // These very bytes stand there now: whoever reads the fact next need not ask the store.
+  context.cache.keep(key, { body, hash: hashOf(body) } satisfies Fact<BodyOf<Type>>);
 }

@@ -19,7 +19,7 @@ import { DEADLINE_MARGIN_MS } from "../coordinator/deadlines.ts";
 import type { RoundFacts } from "../coordinator/facts.ts";
 import { ledgerPages } from "../coordinator/ledger.ts";
 import { receiptsPages } from "../coordinator/receipts.ts";
-import { ledgerOf, readFinishedRound } from "./history.ts";
+import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
 import { secretsOf, writeDerivedFact } from "./objects.ts";
 import type { RunContext } from "./run-context.ts";
 
@@ -72,6 +72,18 @@ export function readableHead({ run, genesis }: RunContext, bytes: Uint8Array): H
     if (isOuterloopError(error)) return null;
     throw error;
   }
+}
+
+/**
+ * The round that the head calls open, so that a process that has just begun need not walk there from round 1. A head
+ * that does not fit the manifest it names costs that walk, and nothing else.
+ */
+export async function roundOfHead(context: RunContext): Promise<number> {
+  const object = await context.store.get(keys.head(context.run));
+  const head = object === null ? null : readableHead(context, object.bytes);
+  if (head === null || head.round <= 1) return 1;
+  const before = await readManifest(context, head.round - 1);
+  return before?.hash === head.manifest ? head.round : 1;
 }
 
 /** When the manifest of the open round is due at the latest; null while peers are gathered. */

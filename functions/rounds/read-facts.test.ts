@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { f32ToHex, head as headSchema, keys, parseCanonical, signed } from "../../schemas/index.ts";
+import {
+  derivedSeed,
+  f32ToHex,
+  head as headSchema,
+  keys,
+  parseCanonical,
+  signed,
+  signingKey,
+  signToBytes,
+} from "../../schemas/index.ts";
 import { memoryRunConfig, memoryRunSecrets, RunInMemory } from "../coordinator/testing/run-in-memory.ts";
 import { advance } from "./advance.ts";
 import { readFacts } from "./read-facts.ts";
@@ -83,6 +92,60 @@ describe("reading a run", () => {
     const { facts } = await readFacts(await world.reader());
     if (facts.phase !== "train") throw new Error(`the round is in ${facts.phase}`);
     expect(facts.roster.body.peers).toHaveLength(3);
+  });
+});
+
+describe("where reading begins", () => {
+  /** Rounds 1 and 2 ended without a submission; nobody has announced round 3 yet. */
+  async function inRoundThree(): Promise<RunInMemory> {
+    const world = await RunInMemory.create(seed);
+    for (const round of [1, 2]) {
+      await world.interleaver.run(world.peers.map((peer) => world.announce(peer)));
+      while ((await world.openRound()) === round) {
+        await decided(world);
+        world.clock.nowMs += 60_000;
+      }
+    }
+    return world;
+  }
+
+  /** The open round as a process finds it that knows nothing yet, and the manifests it asked for. */
+  async function found(world: RunInMemory) {
+    const context = await world.reader();
+    const asked: string[] = [];
+    const get: typeof context.store.get = (key, options) => {
+      if (key.endsWith("manifest.json")) asked.push(key);
+      return context.store.get(key, options);
+    };
+    const { facts } = await readFacts({ ...context, store: { ...context.store, get } });
+    return { round: facts.round, manifests: asked };
+  }
+
+  it("is the round of the head", async () => {
+    const world = await inRoundThree();
+    const manifests = [2, 3].map((round) => keys.manifest(world.run, round));
+    expect(await found(world)).toEqual({ round: 3, manifests });
+  });
+
+  it.each([
+    ["is missing", null, "coordinator"],
+    ["is ahead of its run", { round: 4 }, "coordinator"],
+    ["names another manifest", { manifest: "0".repeat(64) }, "coordinator"],
+    ["is signed by somebody else", {}, "stranger"],
+  ])("is the first round where the head %s", async (_, changes, signer) => {
+    const world = await inRoundThree();
+    const key = keys.head(world.run);
+    const object = await world.store.get(key);
+    if (object === null) throw new Error("no head");
+    const { body } = parseCanonical(signed(headSchema), object.bytes, "head");
+    await world.store.delete(key);
+    if (changes !== null) {
+      const by =
+        signer === "coordinator" ? memoryRunSecrets.coordinator : signingKey(derivedSeed("tests", signer));
+      await world.store.putIfAbsent(key, signToBytes("head", world.run, { ...body, ...changes }, by));
+    }
+    const { round, manifests } = await found(world);
+    expect([round, manifests]).toEqual([3, expect.arrayContaining([keys.manifest(world.run, 1)])]);
   });
 });
 

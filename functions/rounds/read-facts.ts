@@ -22,6 +22,7 @@ import {
   latestConfig,
   pausedBecause,
   resumedSince,
+  type StoredControl,
 } from "../coordinator/controls.ts";
 import type {
   AnnouncedIntent,
@@ -38,6 +39,7 @@ import { listAll } from "../storage/object-store.ts";
 import { acceptableReport } from "./accept-report.ts";
 import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
 import { readFact, readForeignFact } from "./objects.ts";
+import { roundOfHead } from "./publish.ts";
 import { readControls } from "./read-controls.ts";
 import type { RunContext } from "./run-context.ts";
 import { readElements } from "./state-files.ts";
@@ -49,12 +51,12 @@ export interface DatedFacts {
 }
 
 /**
- * Reads the open round. `from`: a round known to be open or past (the head's, or the last one seen); the read goes on
- * from there until it finds a round without a manifest.
+ * Reads the open round. `from`: a round known to be open or past (the last one seen; the head's where none is given);
+ * the read goes on from there until it finds a round without a manifest.
  */
-export async function readFacts(context: RunContext, from = 1): Promise<DatedFacts> {
+export async function readFacts(context: RunContext, from?: number): Promise<DatedFacts> {
   const asOfMs = await context.store.now();
-  const round = await openRound(context, from);
+  const round = await openRound(context, from ?? (await roundOfHead(context)));
   return { facts: await readRound(context, round), asOfMs };
 }
 
@@ -66,7 +68,8 @@ async function openRound(context: RunContext, from: number): Promise<number> {
 
 async function readRound(context: RunContext, round: number): Promise<RoundFacts> {
   const { run } = context;
-  const common = await readRunFacts(context, round);
+  const controls = await readControls(context);
+  const common = await readRunFacts(context, round, controls);
   const roster = await readFact(context, "roster", keys.roster(run, round));
   if (roster === null) {
     // Beyond the seed chain nothing can be drawn: a longer run needs a new one.
@@ -76,7 +79,6 @@ async function readRound(context: RunContext, round: number): Promise<RoundFacts
   }
 
   // An open round runs under the configuration its roster pinned, whatever was announced since.
-  const controls = await readControls(context);
   const pinned = configByHash(context.genesis.body, controls, roster.body.config);
   if (pinned !== null) Object.assign(common, { config: pinned, configHash: roster.body.config });
 
@@ -120,9 +122,12 @@ async function readRound(context: RunContext, round: number): Promise<RoundFacts
   };
 }
 
-async function readRunFacts(context: RunContext, round: number): Promise<RunFacts> {
+async function readRunFacts(
+  context: RunContext,
+  round: number,
+  controls: readonly StoredControl[],
+): Promise<RunFacts> {
   const { genesis, secrets } = context;
-  const controls = await readControls(context);
   const { config, hash } = latestConfig(genesis.body, controls);
   const last = round === 1 ? null : await readFinishedRound(context, round - 1);
   const manifest: Fact<Manifest> | null = last?.manifest ?? null;

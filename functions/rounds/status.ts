@@ -28,9 +28,10 @@ import { ledgerOf, readFinishedRound } from "./history.ts";
 import { readFact, readForeignFact } from "./objects.ts";
 import { readFacts } from "./read-facts.ts";
 import type { RunContext } from "./run-context.ts";
+import { LOOK_BACK_ROUNDS } from "./upkeep.ts";
 
-/** Draws the picture now. `from`: a round known to be open or past. */
-export async function readStatus(context: RunContext, from = 1): Promise<RunStatus> {
+/** Draws the picture now. `from`: a round known to be open or past; the head's where none is given. */
+export async function readStatus(context: RunContext, from?: number): Promise<RunStatus> {
   const { facts, asOfMs } = await readFacts(context, from);
   // Without the secrets: a picture never needs a link of the seed chain.
   const { seeds: _, ...readerFacts } = facts;
@@ -100,17 +101,28 @@ function inRoster(facts: Exclude<RoundFacts, { phase: "gather" | "finished" }>) 
   return { announced: length, roster: length };
 }
 
-/** Summaries of all finished rounds. Complete ones are kept: a picture late in a long run costs what an early one does. */
+/** Summaries of all finished rounds. Settled ones are kept: a picture late in a long run costs what an early one does. */
 async function historyOf(context: RunContext, last: number): Promise<RoundSummary[]> {
   const { complete } = context;
   const open: RoundSummary[] = [];
   for (let round = complete.length + 1; round <= last; round++) {
     const summary = await summaryOf(context, round);
-    const isComplete = summary.heldOutLoss !== null && summary.stateHash !== null;
-    if (isComplete && complete.length === round - 1) complete.push(summary);
+    if (complete.length === round - 1 && isSettled(context, summary, last)) complete.push(summary);
     else open.push(summary);
   }
   return [...complete.slice(0, last), ...open];
+}
+
+/**
+ * True when nothing will be added to the summary of a round any more: all that is due stands, or it is so long ago that
+ * nobody asks for the rest. `last`: the last finished round.
+ */
+export function isSettled(context: RunContext, summary: RoundSummary, last: number): boolean {
+  const { stateEveryRounds, heldOut } = context.genesis.body.config;
+  const { round } = summary;
+  const published = summary.stateHash !== null || round % stateEveryRounds !== 0;
+  const scored = summary.heldOutLoss !== null || round % heldOut.everyRounds !== 0;
+  return (published && scored) || round < last - LOOK_BACK_ROUNDS;
 }
 
 /** The summary of a finished round: what its objects say at once, and what is published later. */

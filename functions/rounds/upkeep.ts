@@ -11,7 +11,7 @@ import { publishRound } from "./publish.ts";
 import type { RunContext } from "./run-context.ts";
 
 /** Rounds that the sweep looks back over: older gaps are beyond what a crash leaves. */
-const LOOK_BACK_ROUNDS = 50;
+export const LOOK_BACK_ROUNDS = 50;
 
 /** What a round that has just finished sets going. Round 0 is the genesis: only its held-out loss is missing. */
 export function workAfter(context: RunContext, round: number): Nudge[] {
@@ -48,7 +48,7 @@ async function isEmpty(context: RunContext, prefix: string): Promise<boolean> {
 function stateNudges(context: RunContext, round: number): Nudge[] {
   if (round === 0 || round % context.genesis.body.config.stateEveryRounds !== 0) return [];
   return context.layout.shards.map(({ number }) => ({
-    queue: "functions",
+    queue: "shards",
     message: { type: "state", run: context.run, round, shard: number },
   }));
 }

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { keys } from "../../schemas/index.ts";
+import { keys, runStatus } from "../../schemas/index.ts";
 import type { RunContext } from "./run-context.ts";
-import { readStatus } from "./status.ts";
+import { isSettled, readStatus } from "./status.ts";
 
 const INTERVAL_MS = 10_000;
 
@@ -21,4 +21,26 @@ export async function writeStatusView(context: RunContext, openRound: number): P
     new TextEncoder().encode(JSON.stringify(status)),
     current?.etag ?? null,
   );
+}
+
+/**
+ * Takes over from the last picture the rounds to which nothing is added any more, so that a process that has just begun
+ * need not read every round of a long run to draw the next one. No picture, or one of another version: it reads them.
+ */
+export async function recallHistory(context: RunContext): Promise<void> {
+  const object = await context.store.get(keys.statusView(context.run));
+  const picture = object === null ? null : parsePicture(object.bytes);
+  const history = picture?.history ?? [];
+  const open = history.findIndex(
+    (summary, i) => summary.round !== i + 1 || !isSettled(context, summary, history.length),
+  );
+  context.complete.splice(0, context.complete.length, ...history.slice(0, open < 0 ? history.length : open));
+}
+
+function parsePicture(bytes: Uint8Array) {
+  try {
+    return runStatus.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data ?? null;
+  } catch {
+    return null;
+  }
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import { type FileHandle, rm } from "node:fs/promises";
+import { piecesOf, toStream } from "./byte-source.ts";
 import { createCreatedEvents } from "./created-events.ts";
 import { openDurableFolder } from "./durable-folder.ts";
 import { type FoundObject, walk } from "./file-listing.ts";
@@ -21,7 +22,7 @@ import {
   type VersionStat,
 } from "./file-versions.ts";
 import { checkKey, checkPrefix, fromByteString, toByteString } from "./object-keys.ts";
-import type { ObjectInfo, ObjectStore, StoredObject } from "./object-store.ts";
+import type { EventedObjectStore, ObjectInfo, StoredObject } from "./object-store.ts";
 import {
   checkPageLimit,
   checkRange,
@@ -40,7 +41,7 @@ export interface FileObjectStoreOptions extends TicketOptions {
 }
 
 /** Opens the store in `root`. Errors are those of the port, and `store-damaged` for a folder changed by hand. */
-export function createFileObjectStore(options: FileObjectStoreOptions): ObjectStore {
+export function createFileObjectStore(options: FileObjectStoreOptions): EventedObjectStore {
   const now = options.now ?? Date.now;
   const tickets = createTickets({ ...options, now });
   const events = createCreatedEvents();
@@ -110,6 +111,27 @@ export function createFileObjectStore(options: FileObjectStoreOptions): ObjectSt
       } finally {
         await current.file.close();
       }
+    },
+
+    async stream(key, { start = 0, end } = {}) {
+      const current = await openCurrent(pathOf(key));
+      if (current === null) return null;
+      const { file } = current;
+      const info = infoOf(key, current);
+      const to = end ?? info.sizeBytes;
+      try {
+        if (start !== 0 || end !== undefined) checkRange(key, start, to, info.sizeBytes);
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+      const source = piecesOf(
+        start,
+        to,
+        (from, until) => readBytes(file, from, until),
+        () => file.close(),
+      );
+      return { info, bytes: toStream(source) };
     },
 
     async putIfAbsent(key, bytes) {

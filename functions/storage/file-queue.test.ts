@@ -61,4 +61,17 @@ describe("a queue in a folder", () => {
     expect(await queue.receive({ leaseSeconds: 30 })).toEqual([]);
     expect(await open().deadLetters()).toMatchObject([{ body: "poison", receives: 3, lease: "" }]);
   });
+
+  test("a reason belongs to the burial, not to the message: one that failed leaves none", async () => {
+    const queue = open();
+    await queue.send("work");
+    const [slow] = await queue.receive({ leaseSeconds: 0 });
+    if (slow === undefined) throw new Error("the message was just sent");
+    await expect(queue.bury(slow, "too late")).rejects.toMatchObject({ code: "lease-lost" });
+    const [current] = await queue.receive({ leaseSeconds: 30 });
+    if (current === undefined) throw new Error("nobody has the message");
+    await queue.bury(current, "no such run");
+    await expect(open().bury(current, "twice")).rejects.toMatchObject({ code: "lease-lost" });
+    expect(await open().deadLetters()).toMatchObject([{ body: "work", receives: 2, reason: "no such run" }]);
+  });
 });

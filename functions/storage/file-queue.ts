@@ -13,11 +13,18 @@
  */
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { readdir, readFile, rename, rm, unlink } from "node:fs/promises";
+import { readdir, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { failedWith, ifThere, openDurableFolder } from "./durable-folder.ts";
 import type { Message, Queue, QueueOptions } from "./queue.ts";
-import { checkLease, checkQueueOptions, checkReceive, checkSend, leaseLost } from "./queue-checks.ts";
+import {
+  checkLease,
+  checkQueueOptions,
+  checkReason,
+  checkReceive,
+  checkSend,
+  leaseLost,
+} from "./queue-checks.ts";
 import { createWaitingRoom, type Timer } from "./waiting.ts";
 
 /** How soon another process's send is seen: one reading of a folder each. */
@@ -47,14 +54,16 @@ export function createFileQueue(options: FileQueueOptions): Queue {
   const room = createWaitingRoom(options.timer);
   const folder = openDurableFolder(options.root);
   const dead = join(options.root, "dead");
+  const reasons = join(options.root, "reasons");
   mkdirSync(dead, { recursive: true });
+  mkdirSync(reasons, { recursive: true });
   const pathOf = (entry: Entry) => join(folder.content, nameOf(entry));
 
   const take = async (max: number, leaseMs: number): Promise<Message[]> => {
     const taken: Message[] = [];
     for (const entry of await entriesOf(folder.content)) {
       if (taken.length === max || entry.visibleAtMs > now()) break;
-      const message = entry.receives < options.maxReceives ? await lease(entry, leaseMs) : await bury(entry);
+      const message = entry.receives < options.maxReceives ? await lease(entry, leaseMs) : await die(entry);
       if (message !== null) taken.push(message);
     }
     return taken;
@@ -74,7 +83,7 @@ export function createFileQueue(options: FileQueueOptions): Queue {
     return body === null ? null : { id: leased.id, body, lease: leased.lease, receives: leased.receives };
   };
 
-  const bury = async (entry: Entry): Promise<null> => {
+  const die = async (entry: Entry): Promise<null> => {
     await ifThere(rename(pathOf(entry), join(dead, nameOf(entry))));
     return null;
   };
@@ -121,14 +130,26 @@ export function createFileQueue(options: FileQueueOptions): Queue {
       if (entry !== null) await ifThere(unlink(pathOf(entry)));
     },
 
+    async bury(message, reason) {
+      const line = checkReason(reason);
+      const entry = await held(message);
+      if (entry === null || entry.visibleAtMs <= now()) throw leaseLost(message.id);
+      // The reason first, under the name of this lease: a process killed here leaves a file that nobody looks for.
+      await writeFile(join(reasons, `${entry.id}.${entry.lease}`), line);
+      const buried = join(dead, nameOf({ ...entry, visibleAtMs: now() }));
+      if (await failedWith(["ENOENT"], rename(pathOf(entry), buried))) throw leaseLost(message.id);
+    },
+
     async deadLetters(limit = 100) {
       for (const entry of await entriesOf(folder.content)) {
         if (entry.visibleAtMs > now()) break;
-        if (entry.receives >= options.maxReceives) await bury(entry);
+        if (entry.receives >= options.maxReceives) await die(entry);
       }
-      const letters = (await entriesOf(dead)).slice(0, limit).map(async ({ id, receives, ...rest }) => {
-        const body = await readFile(join(dead, nameOf({ id, receives, ...rest })), "utf8");
-        return { id, body, lease: "", receives };
+      const letters = (await entriesOf(dead)).slice(0, limit).map(async (entry) => {
+        const { id, receives } = entry;
+        const body = await readFile(join(dead, nameOf(entry)), "utf8");
+        const reason = await ifThere(readFile(join(reasons, `${id}.${entry.lease}`), "utf8"));
+        return { id, body, lease: "", receives, ...(reason === null ? {} : { reason }) };
       });
       return Promise.all(letters);
     },

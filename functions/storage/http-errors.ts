@@ -18,8 +18,10 @@ const errorBody = z.object({
 const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "invalid-body": 400,
   "invalid-key": 400,
+  "invalid-notification": 400,
   "invalid-option": 400,
   "checksum-mismatch": 400,
+  "wrong-token": 401,
   "length-mismatch": 403,
   "header-missing": 403,
   "ticket-missing": 403,
@@ -32,6 +34,7 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "message-too-large": 413,
   "body-too-large": 413,
   "range-not-satisfiable": 416,
+  "notification-not-queued": 503,
 };
 
 /** The answer for a typed error. */

@@ -7,7 +7,7 @@ import type { z } from "zod";
 import { OuterloopError } from "../../schemas/errors.ts";
 import { errorFrom, parseJson } from "./http-errors.ts";
 import type { Message, Queue } from "./queue.ts";
-import { checkLease, checkReceive, checkSend } from "./queue-checks.ts";
+import { checkLease, checkReason, checkReceive, checkSend } from "./queue-checks.ts";
 import { type QueueOperation, queueBodies } from "./queue-routes.ts";
 
 /** `fetch`, or something that signs the request first. */
@@ -25,7 +25,8 @@ export interface HttpQueueOptions {
 /**
  * A queue behind an API. Errors are those of the port, those that the API answers (by their `code`), and
  * `service-unreachable` (no answer came; repeat it: a receive whose answer was lost comes again when its lease ends)
- * and `unexpected-answer`. `send` and `deadLetters` work only where the API exposes them.
+ * and `unexpected-answer`. `send`, `bury` and
+ * `deadLetters` work only where the API exposes them.
  */
 export function createHttpQueue({ baseUrl, fetch }: HttpQueueOptions): Queue {
   const post = async (operation: QueueOperation, body: unknown): Promise<string> => {
@@ -56,6 +57,10 @@ export function createHttpQueue({ baseUrl, fetch }: HttpQueueOptions): Queue {
     },
     async ack(message) {
       await post("ack", { message: proofOf(message) });
+    },
+    async bury(message, reason) {
+      // With its body: a queue at a service has to send it again.
+      await post("bury", { message, reason: checkReason(reason) });
     },
     async deadLetters(limit) {
       return messagesOf(await post("dead-letters", limit === undefined ? {} : { limit }));

@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { piecesOf, toStream } from "./byte-source.ts";
 import { createCreatedEvents } from "./created-events.ts";
 import { type ByteString, checkKey, checkPrefix, fromByteString, toByteString } from "./object-keys.ts";
-import type { ObjectInfo, ObjectStore, StoredObject } from "./object-store.ts";
+import type { EventedObjectStore, ObjectInfo, StoredObject } from "./object-store.ts";
 import {
   checkPageLimit,
   checkRange,
@@ -23,7 +24,7 @@ export interface MemoryObjectStoreOptions extends TicketOptions {
 }
 
 /** Creates an empty store. Errors are those of the port. */
-export function createMemoryObjectStore(options: MemoryObjectStoreOptions): ObjectStore {
+export function createMemoryObjectStore(options: MemoryObjectStoreOptions): EventedObjectStore {
   const now = options.now ?? Date.now;
   const tickets = createTickets({ ...options, now });
   const events = createCreatedEvents();
@@ -70,6 +71,17 @@ export function createMemoryObjectStore(options: MemoryObjectStoreOptions): Obje
       if (object === undefined) return null;
       checkRange(key, start, end, object.sizeBytes);
       return object.bytes.slice(start, end);
+    },
+
+    async stream(key, { start = 0, end } = {}) {
+      checkKey(key);
+      const object = objects.get(key);
+      if (object === undefined) return null;
+      const { sizeBytes, bytes } = object;
+      const to = end ?? sizeBytes;
+      if (start !== 0 || end !== undefined) checkRange(key, start, to, sizeBytes);
+      const source = piecesOf(start, to, async (from, until) => bytes.slice(from, until));
+      return { info: infoOf(object), bytes: toStream(source) };
     },
 
     async putIfAbsent(key, bytes) {

@@ -6,7 +6,14 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Message, Queue, QueueOptions } from "./queue.ts";
-import { checkLease, checkQueueOptions, checkReceive, checkSend, leaseLost } from "./queue-checks.ts";
+import {
+  checkLease,
+  checkQueueOptions,
+  checkReason,
+  checkReceive,
+  checkSend,
+  leaseLost,
+} from "./queue-checks.ts";
 import { createWaitingRoom, type Timer } from "./waiting.ts";
 
 export interface MemoryQueueOptions extends QueueOptions {
@@ -35,7 +42,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
       if (taken.length === max) break;
       if (entry.visibleAtMs > now()) continue;
       if (entry.receives >= options.maxReceives) {
-        bury(entry);
+        die(entry);
         continue;
       }
       entry.receives += 1;
@@ -46,9 +53,16 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     return taken;
   };
 
-  const bury = (entry: Entry) => {
+  const die = (entry: Entry, reason?: string) => {
     entries.delete(entry.id);
-    dead.push({ ...messageOf(entry), lease: "" });
+    dead.push({ ...messageOf(entry), lease: "", ...(reason === undefined ? {} : { reason }) });
+  };
+
+  /** The entry that this very lease holds. Throws `lease-lost`. */
+  const held = (message: Message): Entry => {
+    const entry = entries.get(message.id);
+    if (entry !== undefined && entry.lease === message.lease && entry.visibleAtMs > now()) return entry;
+    throw leaseLost(message.id);
   };
 
   return {
@@ -72,11 +86,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
 
     async extend(message, leaseSeconds) {
       const leaseMs = checkLease(leaseSeconds);
-      const entry = entries.get(message.id);
-      if (entry === undefined || entry.lease !== message.lease || entry.visibleAtMs <= now()) {
-        throw leaseLost(message.id);
-      }
-      entry.visibleAtMs = now() + leaseMs;
+      held(message).visibleAtMs = now() + leaseMs;
       room.wakeAll();
     },
 
@@ -85,9 +95,14 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
         entries.delete(message.id);
     },
 
+    async bury(message, reason) {
+      const line = checkReason(reason);
+      die(held(message), line);
+    },
+
     async deadLetters(limit = 100) {
       for (const entry of entries.values()) {
-        if (entry.visibleAtMs <= now() && entry.receives >= options.maxReceives) bury(entry);
+        if (entry.visibleAtMs <= now() && entry.receives >= options.maxReceives) die(entry);
       }
       return dead.slice(0, limit).map((message) => ({ ...message }));
     },

@@ -91,7 +91,7 @@ export function objectRoutes(options: ObjectRoutesOptions): Hono {
 }
 
 /** The key, from the raw path: Hono's own path is decoded once too often for keys with `%`. */
-function keyOf(c: Context): string {
+export function keyOf(c: Context): string {
   const base = routePath(c).slice(0, -1);
   return fromUrlPath(new URL(c.req.url).pathname.slice(base.length));
 }

@@ -20,13 +20,22 @@ export interface StoredObject extends ObjectInfo {
   bytes: Uint8Array;
 }
 
+/** What a write says of the object: everything but its time, which S3 tells only to those who ask. */
+export type WrittenInfo = Omit<ObjectInfo, "lastModifiedMs">;
+
+/** An object on its way: read the stream to its end or cancel it, it may hold a file or a connection. */
+export interface StreamedObject {
+  info: ObjectInfo;
+  bytes: ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
 /** Outcome of a create-once. `exists` carries what stands there, read back, so that the loser can adopt it. */
 export type PutOutcome =
-  | { outcome: "created"; info: ObjectInfo }
+  | { outcome: "created"; info: WrittenInfo }
   | { outcome: "exists"; object: StoredObject };
 
 /** Outcome of a compare-and-swap. `conflict`: the object changed (or appeared) since it was read. */
-export type SwapOutcome = { outcome: "swapped"; info: ObjectInfo } | { outcome: "conflict" };
+export type SwapOutcome = { outcome: "swapped"; info: WrittenInfo } | { outcome: "conflict" };
 
 export interface ListPage {
   /** Ascending by the bytes of the key. */
@@ -61,6 +70,11 @@ export interface ObjectStore {
   get(key: string, options?: { maxBytes?: number }): Promise<StoredObject | null>;
   /** Bytes [start, end) of an object; one that is empty or reaches past the end is a typed error (`range-not-satisfiable`). */
   range(key: string, start: number, end: number): Promise<Uint8Array | null>;
+  /**
+   * The object, or bytes [start, end) of it, piece by piece: at most a piece is in memory for a reader that is slow. One
+   * version of it: should it be replaced or deleted meanwhile, the rest may be an error. Ranges as above.
+   */
+  stream(key: string, options?: { start?: number; end?: number }): Promise<StreamedObject | null>;
   /** Creates once (`If-None-Match: *`). Durable when it returns; a retry that meets its own first try sees `exists`. */
   putIfAbsent(key: string, bytes: Uint8Array): Promise<PutOutcome>;
   /**
@@ -76,6 +90,10 @@ export interface ObjectStore {
   presignPut(key: string, pin: { sizeBytes: number; sha256: string; expiresAtMs: number }): Promise<Ticket>;
   /** A download of one object until `expiresAtMs`. `ticket-expired` as above. */
   presignGet(key: string, pin: { expiresAtMs: number }): Promise<Ticket>;
+}
+
+/** A store that tells of its objects itself. S3 and MinIO send notifications to a queue or an address instead. */
+export interface EventedObjectStore extends ObjectStore {
   /** Calls back, later and once it is durable, for objects written under `prefix` by this process. Returns the unsubscriber. */
   onCreated(prefix: string, listener: (event: CreatedEvent) => void): () => void;
 }

@@ -13,6 +13,7 @@ const MAX_LEASE_SECONDS = 43_200;
 const MAX_DELAY_SECONDS = 900;
 const MAX_WAIT_SECONDS = 20;
 const MAX_RECEIVED = 10;
+const MAX_REASON_CHARACTERS = 1000;
 
 /** Milliseconds to delay. Throws `message-too-large`, `invalid-option`. */
 export function checkSend(body: string, options: { delaySeconds?: number } = {}): number {
@@ -38,6 +39,17 @@ export function checkReceive(options: Parameters<Queue["receive"]>[0]) {
 /** A lease in milliseconds. Throws `invalid-option`. */
 export function checkLease(leaseSeconds: number): number {
   return 1000 * within("leaseSeconds", leaseSeconds, 0, MAX_LEASE_SECONDS);
+}
+
+/** A reason as every queue can carry it: one line of text that XML can hold. Throws `invalid-option` for an empty one. */
+export function checkReason(reason: string): string {
+  const line = reason
+    .slice(0, MAX_REASON_CHARACTERS)
+    .toWellFormed()
+    .replace(/[\p{Cc}\ufffe\uffff]+/gu, " ")
+    .trim();
+  if (line !== "") return line;
+  throw new OuterloopError("invalid-option", "expected a reason for which a message is buried, got none");
 }
 
 /** Throws `invalid-option` unless messages may be received at least once. */

@@ -16,9 +16,13 @@ describe("a queue over HTTP", () => {
     return { queue, routes, post };
   };
 
-  test("a consumer can neither send nor read dead letters", async () => {
-    const { post } = setUp();
+  test("a consumer can neither send nor bury nor read dead letters", async () => {
+    const { post, queue } = setUp();
+    await queue.send("x");
+    const [message] = await queue.receive({ leaseSeconds: 30 });
     expect((await post("/send", '{"body":"x"}')).status).toBe(404);
+    expect((await post("/bury", JSON.stringify({ message, reason: "mine" }))).status).toBe(404);
+    expect(await queue.deadLetters()).toEqual([]);
     expect((await post("/dead-letters", "{}")).status).toBe(404);
     expect((await post("/receive", '{"leaseSeconds":30}')).status).toBe(200);
   });

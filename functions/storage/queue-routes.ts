@@ -13,9 +13,12 @@ import { errorResponse, onTypedError, parseJson } from "./http-errors.ts";
 import type { Queue } from "./queue.ts";
 
 /** The operations of a queue that a route can expose. */
-export type QueueOperation = "send" | "receive" | "extend" | "ack" | "dead-letters";
+export type QueueOperation = "send" | "receive" | "extend" | "ack" | "bury" | "dead-letters";
 
-/** What a consumer needs, and no more: nobody can send work or read what failed. */
+/**
+ * What a consumer needs, and no more: it can send no work, read nothing that failed, and bury nothing. An evaluator
+ * that could bury would take a job away from all others; what it cannot do, it lets go, and the queue counts.
+ */
 export const CONSUMER_OPERATIONS: readonly QueueOperation[] = ["receive", "extend", "ack"];
 
 /** JSON may write one byte as six (`\u0000`), and has its own fields around the message. */
@@ -26,6 +29,7 @@ const message = z.object({
   body: z.string(),
   lease: z.string().max(2000),
   receives: z.int().min(0),
+  reason: z.string().max(1000).exactOptional(),
 });
 
 /** The contract of the routes, shared with `http-queue.ts`. Limits of the numbers are the queue's own. */
@@ -38,12 +42,13 @@ export const queueBodies = {
   }),
   extend: z.object({ message, leaseSeconds: z.number() }),
   ack: z.object({ message }),
+  bury: z.object({ message, reason: z.string().max(1000) }),
   deadLetters: z.object({ limit: z.int().min(1).max(1000).exactOptional() }),
   messages: z.object({ messages: z.array(message) }),
 };
 
 /**
- * The routes `POST /send`, `/receive`, `/extend`, `/ack`, `/dead-letters`, of which only `expose` exist (those of a
+ * The routes `POST /send`, `/receive`, `/extend`, `/ack`, `/bury`, `/dead-letters`, of which only `expose` exist (those of a
  * consumer). Refusals are `{ code, message, details }`: 400 `invalid-body`, `invalid-option`; 409 `lease-lost`;
  * 413 `message-too-large`, `body-too-large`.
  */
@@ -69,6 +74,11 @@ export function queueRoutes(options: { queue: Queue; expose?: readonly QueueOper
     },
     async ack(c) {
       await queue.ack((await read(c, queueBodies.ack)).message);
+      return c.json({});
+    },
+    async bury(c) {
+      const { message, reason } = await read(c, queueBodies.bury);
+      await queue.bury(message, reason);
       return c.json({});
     },
     async "dead-letters"(c) {

@@ -14,6 +14,8 @@ export interface Message {
   lease: string;
   /** How often this message has been received, this time included. */
   receives: number;
+  /** Of a dead letter that was buried: why. Those that died of too many receives have none. */
+  reason?: string;
 }
 
 /** Every operation throws `invalid-option` for a number outside the limits named here. */
@@ -27,8 +29,13 @@ export interface Queue {
   /** Done: the message never comes again. Idempotent; harmless with a lease that was lost. */
   ack(message: Message): Promise<void>;
   /**
-   * Messages that were received `maxReceives` times without an `ack`, oldest first, at most `limit` (100). They are
-   * to be read, not acknowledged: their `lease` is empty.
+   * Moves a leased message to the dead letters at once, with the reason (a line of text, cut after 1000 characters): for
+   * one that no repetition can help. `lease-lost` when the lease already ended: then whoever has it now decides.
+   */
+  bury(message: Message, reason: string): Promise<void>;
+  /**
+   * Messages that were received `maxReceives` times without an `ack` or were buried, at most `limit` (100), oldest
+   * death first. They are to be read, not acknowledged: their `lease` is empty.
    */
   deadLetters(limit?: number): Promise<Message[]>;
 }

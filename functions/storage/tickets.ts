@@ -142,13 +142,15 @@ function equal(got: string, expected: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-function checkPin({ sizeBytes, sha256 }: PutPin): void {
+/** `invalid-option` unless the pin names a size and a SHA-256. */
+export function checkPin({ sizeBytes, sha256 }: PutPin): void {
   if (Number.isSafeInteger(sizeBytes) && sizeBytes >= 0 && sha256Hex.safeParse(sha256).success) return;
   const message = `expected a size in bytes and a SHA-256 in hex to pin, got ${sizeBytes} and ${JSON.stringify(sha256)}`;
   throw new OuterloopError("invalid-option", message, { sizeBytes, sha256 });
 }
 
-function checkExpiry(key: string, expiresAtMs: number, nowMs: number): void {
+/** `ticket-expired` unless it lies ahead. */
+export function checkExpiry(key: string, expiresAtMs: number, nowMs: number): void {
   if (Number.isSafeInteger(expiresAtMs) && expiresAtMs > nowMs && expiresAtMs <= 8.64e15) return;
   const message = `expected a ticket for ${key} to expire after now (${nowMs}), got ${expiresAtMs}, milliseconds since 1970`;
   throw new OuterloopError("ticket-expired", message, { key, expiresAtMs, nowMs });

@@ -18,8 +18,10 @@ export type Log = (
 
 export interface TriggerEnvironment {
   readonly store: ObjectStore;
-  /** Messages for the functions themselves. */
-  readonly functions: Queue;
+  /** Asks for decisions; consumed in batches. */
+  readonly ticks: Queue;
+  /** Work on single shards: uploads to check, aggregates, states. */
+  readonly shards: Queue;
   /** Jobs for evaluators. */
   readonly jobs: Queue;
   readonly nudger: Nudger;
@@ -28,18 +30,14 @@ export interface TriggerEnvironment {
   run(run: string): Promise<RunContext>;
   /** Ticks of a run that are waiting in this process: they share one decision. */
   readonly ticking: Map<string, Promise<unknown>>;
-  /** The last round seen open in a run: where the next read begins. A hint, shared by the handlers of a process. */
+  /** The last round seen open in a run: where the next read begins. Shared by the handlers of a process. */
   readonly openRounds: Map<string, number>;
   /** Called after every tick that looked at a run (the embedded API pushes pictures to pages from it). */
   readonly onTick?: (run: string) => void;
 }
 
 /** Asks for a decision: ticks are consumed in batches, one decision a run and batch. */
-export async function sendTick(
-  environment: Pick<TriggerEnvironment, "functions">,
-  run: string,
-  delaySeconds = 0,
-): Promise<void> {
+export async function sendTick(ticks: Queue, run: string, delaySeconds = 0): Promise<void> {
   const message: FunctionMessage = { type: "tick", run };
-  await environment.functions.send(JSON.stringify(message), delaySeconds > 0 ? { delaySeconds } : {});
+  await ticks.send(JSON.stringify(message), delaySeconds > 0 ? { delaySeconds } : {});
 }

@@ -11,5 +11,5 @@ export async function shardUploaded(environment: TriggerEnvironment, key: string
   const upload = parseUploadKey(key);
   if (upload === null) return;
   const context = await environment.run(upload.run);
-  if (await checkUpload(context, upload)) await sendTick(environment, upload.run);
+  if (await checkUpload(context, upload)) await sendTick(environment.ticks, upload.run);
 }

@@ -14,9 +14,9 @@ export async function shardWork(
 ): Promise<void> {
   const context = await environment.run(work.run);
   if (work.type === "aggregate") {
-    await aggregateShard(context, work.round, work.shard);
+    if (await aggregateShard(context, work.round, work.shard)) await sendTick(environment.ticks, work.run);
   } else if (await writeStateShard(context, work.round, work.shard)) {
     // A settlement may be waiting for this state.
-    await sendTick(environment, work.run);
+    await sendTick(environment.ticks, work.run);
   }
 }

@@ -48,7 +48,7 @@ async function uncheckedUploads(context: RunContext, round: number): Promise<Nud
   for await (const { key } of listAll(context.store, prefixes.uploads(context.run, round))) {
     const upload = parseUploadKey(key);
     if (upload === null || submitted.has(upload.peer)) continue;
-    nudges.push({ queue: "functions", message: { type: "created", key } });
+    nudges.push({ queue: "shards", message: { type: "created", key } });
   }
   return nudges;
 }

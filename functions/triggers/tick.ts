@@ -28,9 +28,9 @@ async function decideNow(environment: TriggerEnvironment, run: string, sweep: bo
   const { nudger, log, openRounds, onTick } = environment;
   const context = await environment.run(run);
   const advanced = await advance(context, {
-    from: openRounds.get(run) ?? 1,
-    sweep,
-    send: (nudges) => nudger.send(nudges),
+    from: openRounds.get(run),
+    send: nudger.send,
+    remind: sweep ? nudger.remind : undefined,
     onFinished: (round) => nudger.send(workAfter(context, round)),
   });
   const { facts, asOfMs, decision, recorded } = advanced;
@@ -38,7 +38,8 @@ async function decideNow(environment: TriggerEnvironment, run: string, sweep: bo
   for (const { type, round } of recorded) log("info", `${type} recorded`, { run, round });
   if (recorded.length > 0 && decision.endsAtMs !== null) {
     const delaySeconds = Math.ceil((decision.endsAtMs + DEADLINE_MARGIN_MS - asOfMs) / 1_000);
-    if (delaySeconds > 0 && delaySeconds <= MAX_DELAY_SECONDS) await sendTick(environment, run, delaySeconds);
+    if (delaySeconds > 0 && delaySeconds <= MAX_DELAY_SECONDS)
+      await sendTick(environment.ticks, run, delaySeconds);
   }
   onTick?.(run);
   return advanced;

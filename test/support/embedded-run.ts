@@ -16,8 +16,9 @@ import { type RunConfig, type RunStatus, type SigningKey, signingKey, toHex } fr
 import { runEvaluator } from "../../workers/evaluator/evaluator.ts";
 import { activateRun, chainLength, createRun } from "../../workers/local/create-run.ts";
 import { mobyDick } from "../../workers/local/quick-start.ts";
-import type { CurrentRun } from "../../workers/local/run-folder.ts";
-import { openBucket, startStack } from "../../workers/local/stack.ts";
+import { type CurrentRun, secretsOfCurrent } from "../../workers/local/run-folder.ts";
+import { startStack } from "../../workers/local/stack.ts";
+import { openBackend, openStore } from "../../workers/local/storage.ts";
 import { createInnerLoop, type InnerLoop } from "../../workers/peer/inner-loop.ts";
 import { runPeer } from "../../workers/peer/peer.ts";
 import { loadTokens } from "../../workers/replica/tokens.ts";
@@ -42,6 +43,13 @@ export interface EmbeddedOptions {
   config: RunConfig;
   evaluators?: number;
   loseEvent?: (key: string) => boolean;
+  /** Where it is kept: in a folder of its own, unless said otherwise. */
+  storage?: CurrentRun["storage"];
+  /** For a store that posts its notifications: a free one if absent. */
+  port?: number;
+  notificationToken?: string;
+  /** Pause between two sweeps; the storage's own if absent. */
+  sweepMs?: number;
 }
 
 const seedOf = (name: string) => new Uint8Array(Buffer.from(name.padEnd(32, ".").slice(0, 32)));
@@ -53,12 +61,17 @@ export async function startEmbeddedRun({
   config,
   evaluators = 1,
   loseEvent,
+  storage = { kind: "folder" },
+  port: wantedPort,
+  notificationToken,
+  sweepMs,
 }: EmbeddedOptions): Promise<EmbeddedRun> {
   const dataDir = await mkdtemp(join(tmpdir(), "outerloop-test-"));
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   const evaluatorKeys = Array.from({ length: evaluators }, (_, i) => keyOf(`evaluator-${i}`));
   const ticketSecret = toHex(seedOf("tickets"));
-  const store = openBucket(dataDir, `http://127.0.0.1:${port}`, ticketSecret);
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const store = openStore(dataDir, { storage, ticketSecret }, baseUrl);
   const chainId = toHex(seedOf("chain-id"));
   const lastLink = toHex(seedOf("chain"));
   const run = await createRun(store, {
@@ -70,7 +83,7 @@ export async function startEmbeddedRun({
       roots: [keyOf("root-1"), keyOf("root-2")],
       coordinator: keyOf("coordinator"),
       api: keyOf("api"),
-      evaluators: evaluatorKeys,
+      evaluators: evaluatorKeys.map(({ publicKey }) => publicKey),
       chainId,
       lastLink,
       parameterSeed: seedOf("parameters"),
@@ -81,6 +94,7 @@ export async function startEmbeddedRun({
     run,
     number: 1,
     options: { rounds: config.rounds, peers: 0, saboteurs: 0, evaluators, seed: null },
+    storage,
     coordinatorSeed: toHex(seedOf("coordinator")),
     apiSeed: toHex(seedOf("api")),
     chainId,
@@ -94,11 +108,13 @@ export async function startEmbeddedRun({
   const log: Log = (level, message) => {
     if (level !== "info") faults.push(message);
   };
+  const backend = await openBackend(dataDir, current, baseUrl);
   const stack = await startStack({
-    dataDir,
-    current,
+    backend: { ...backend, sweepMs: sweepMs ?? backend.sweepMs },
+    secrets: secretsOfCurrent(current),
     host: "127.0.0.1",
     port,
+    notificationToken,
     log,
     ...(loseEvent ? { loseEvent } : {}),
   });

@@ -23,7 +23,12 @@ export interface Running {
 }
 
 export function outerloop(...args: string[]): Running {
-  const child = spawn(process.execPath, [BIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  return outerloopIn(process.env, ...args);
+}
+
+/** The same in another environment: with credentials, say. */
+export function outerloopIn(env: NodeJS.ProcessEnv, ...args: string[]): Running {
+  const child = spawn(process.execPath, [BIN, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   let stdout = "";
   let stderr = "";
   const waiting: { pattern: RegExp; resolve: () => void; reject: (error: Error) => void }[] = [];

@@ -14,6 +14,8 @@ export interface OptionSpec {
   help: string;
   min?: number;
   max?: number;
+  /** Of a text: the only values it may have. */
+  choices?: readonly string[];
 }
 
 export type Values = Record<string, string | number | boolean | undefined>;
@@ -37,12 +39,19 @@ export function readArguments(args: string[], options: Record<string, OptionSpec
   );
 }
 
+/** A text option, or undefined. */
+export const text = (value: Values[string]) => (typeof value === "string" ? value : undefined);
+/** An integer option, or undefined. */
+export const number = (value: Values[string]) => (typeof value === "number" ? value : undefined);
+
 function value(name: string, spec: OptionSpec, raw: unknown): string | number | boolean | undefined {
   if (raw === undefined) return undefined;
   if (spec.kind === "boolean") return raw === true;
   const text = String(raw);
   if (spec.kind === "integer") return integer(name, spec, text);
   if (text === "") throw new UsageError(`--${name} needs a value`);
+  if (spec.choices !== undefined && !spec.choices.includes(text))
+    throw new UsageError(`--${name} must be one of ${spec.choices.join(", ")}, not "${text}"`);
   if (spec.kind === "url" && !URL.canParse(text))
     throw new UsageError(`--${name} must be a URL such as http://127.0.0.1:4650, not "${text}"`);
   return spec.kind === "url" ? text.replace(/\/+$/, "") : text;

@@ -5,14 +5,18 @@
  */
 import { createApiClient } from "../../functions/api/client.ts";
 import { openRun } from "../../functions/rounds/run-context.ts";
+import { runsOf } from "../../functions/rounds/runs.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
+import type { ObjectStore } from "../../functions/storage/object-store.ts";
 import { OuterloopError, type RunStatus } from "../../schemas/index.ts";
-import { readCurrentRun } from "../local/run-folder.ts";
-import { openBucket } from "../local/stack.ts";
+import { type CloudStorage, readCurrentRun } from "../local/run-folder.ts";
+import { openStore } from "../local/storage.ts";
 import { chooseRun } from "../replica/run-view.ts";
 
 export interface StatusOptions {
   dataDir: string;
+  /** Read this bucket instead of a folder. */
+  storage: CloudStorage | undefined;
   coordinator: string | undefined;
   run: string | undefined;
   json: boolean;
@@ -26,7 +30,11 @@ export async function statusCommand(options: StatusOptions): Promise<void> {
   process.stdout.write(`${options.json ? JSON.stringify(status) : statusText(status)}\n`);
 }
 
-async function fromBucket({ dataDir, run }: StatusOptions): Promise<RunStatus> {
+async function fromBucket({ dataDir, storage, run }: StatusOptions): Promise<RunStatus> {
+  if (storage !== undefined) {
+    const store = openStore(dataDir, { storage, ticketSecret: "" });
+    return readStatus(await openRun(store, run ?? (await newestRun(store))));
+  }
   const current = await readCurrentRun(dataDir);
   if (current === null) {
     throw new OuterloopError(
@@ -34,8 +42,14 @@ async function fromBucket({ dataDir, run }: StatusOptions): Promise<RunStatus> {
       `${dataDir} holds no run: name its folder with --data-dir, or a coordinator with --coordinator`,
     );
   }
-  const store = openBucket(dataDir, "http://localhost", current.ticketSecret);
-  return readStatus(await openRun(store, run ?? current.run));
+  return readStatus(await openRun(openStore(dataDir, current), run ?? current.run));
+}
+
+/** The run in a bucket that was created last. */
+async function newestRun(store: ObjectStore): Promise<string> {
+  const newest = (await runsOf(store)).at(-1);
+  if (newest !== undefined) return newest;
+  throw new OuterloopError("no-such-run", "the bucket holds no run: `outerloop run create` makes one");
 }
 
 async function fromCoordinator({ run }: StatusOptions, coordinator: string): Promise<RunStatus> {

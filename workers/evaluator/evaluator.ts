@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiClient, Message, Queue } from "../../functions/api/client.ts";
 
 import { evaluatorJob, isOuterloopError, type SigningKey } from "../../schemas/index.ts";
@@ -16,6 +17,8 @@ import { createParameterWindow } from "./parameter-window.ts";
 /** A lease lasts half an evaluation window, within these bounds: a job of a dead evaluator comes back in time. */
 const LEASE_SECONDS = { shortest: 5, longest: 60 };
 const LONG_POLL_SECONDS = 10;
+const ANSWERED_AT_ONCE_MS = 500;
+const PAUSE_MS = 3_000;
 /** How long a job that is not for this evaluator stays away, so that somebody else may get it. */
 const FOREIGN_SECONDS = 5;
 /** What a job can end with while the evaluator itself is well; after anything else the process had better begin anew. */
@@ -56,7 +59,15 @@ export async function runEvaluator({
     loadTokens(view, folder),
     createLossModel(view.genesis.body.config.model, { batchSize: BATCH_SIZE }),
   ]);
-  const tools: EvaluatorTools = { view, key, tokens, model, parameters: createParameterWindow(view), report };
+  const tools: EvaluatorTools = {
+    view,
+    key,
+    tokens,
+    model,
+    parameters: createParameterWindow(view),
+    report,
+    reported: new Set(),
+  };
   const queue = api.jobs(run);
   const { evaluationSeconds } = view.genesis.body.config.windows;
   const leaseSeconds = Math.min(
@@ -66,12 +77,17 @@ export async function runEvaluator({
   report({ kind: "ready", who: key.publicKey });
   try {
     while (!signal.aborted) {
+      const askedAtMs = performance.now();
       const messages = await queue.receive({
         max: 1,
         leaseSeconds,
         waitSeconds: LONG_POLL_SECONDS,
       });
       for (const message of messages) await work(tools, queue, message, leaseSeconds);
+      // A coordinator that does not hold its answers back is asked again after a pause.
+      if (messages.length === 0 && performance.now() - askedAtMs < ANSWERED_AT_ONCE_MS) {
+        await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
+      }
     }
   } finally {
     await model.close();
@@ -87,11 +103,13 @@ async function work(
   const job = parseJob(message.body);
   // A job of another run, or one this version does not know, is for somebody else.
   if (!job.success || job.data.run !== tools.view.run) return giveBack(queue, message, FOREIGN_SECONDS);
+  let working = true;
   const heartbeat = setInterval(
     () => {
-      queue
-        .extend(message, leaseSeconds)
-        .catch((error: unknown) => tools.report({ kind: "note", text: `heartbeat: ${String(error)}` }));
+      queue.extend(message, leaseSeconds).catch((error: unknown) => {
+        // One that was on its way when the job was done finds no lease any more.
+        if (working) tools.report({ kind: "note", text: `heartbeat: ${String(error)}` });
+      });
     },
     (1_000 * leaseSeconds) / 3,
   );
@@ -105,6 +123,7 @@ async function work(
     }
     await giveBack(queue, message, TOO_EARLY_SECONDS);
   } finally {
+    working = false;
     clearInterval(heartbeat);
   }
 }

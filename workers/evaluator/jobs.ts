@@ -31,6 +31,8 @@ export interface EvaluatorTools {
   model: LossModel;
   parameters: ParameterWindow;
   report: ReportEvent;
+  /** Jobs that this process has reported on: a queue may bring a copy, and the first report stands. */
+  reported: Set<string>;
 }
 
 /** Does a job. Typed error `not-yet`: what it builds on is not published yet; the job comes again. */
@@ -45,6 +47,8 @@ export function doJob(tools: EvaluatorTools, job: EvaluatorJob): Promise<void> {
 async function judge(tools: EvaluatorTools, round: number, jobName: string): Promise<void> {
   const { view, key, tokens, model } = tools;
   const { run, api } = view;
+  const name = `${round}/${jobName}`;
+  if (tools.reported.has(name)) return;
   if ((await readSigned(view, "selection", keys.selection(run, round))) !== null) return;
   const close = await readSigned(view, "close", keys.close(run, round));
   if (close === null) throw new OuterloopError("not-yet", `round ${round} is not closed yet`);
@@ -74,6 +78,7 @@ async function judge(tools: EvaluatorTools, round: number, jobName: string): Pro
     report.losses.push({ peer: payload.peer, losses: packLosses(await model.losses(tried, batch)) });
   }
   await api.report(run, round, jobName, signToBytes("report", run, report, key));
+  tools.reported.add(name);
   tools.report({ kind: "judged", round, job: jobName });
 }
 

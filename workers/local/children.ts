@@ -24,6 +24,7 @@ export interface ChildSpec {
   logFile: string;
   /** True for a child whose work has an end; any other one is restarted even if it ends well. */
   ends: boolean;
+  env: NodeJS.ProcessEnv;
 }
 
 export interface Children {
@@ -44,11 +45,9 @@ interface Child {
 export interface ChildrenOptions {
   onEvent: (name: string, event: WorkerEvent) => void;
   onNote: (text: string) => void;
-  /** Environment of every child. */
-  env: NodeJS.ProcessEnv;
 }
 
-export function createChildren({ onEvent, onNote, env }: ChildrenOptions): Children {
+export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
   const children = new Map<string, Child>();
   let stopping = false;
 
@@ -56,7 +55,7 @@ export function createChildren({ onEvent, onNote, env }: ChildrenOptions): Child
     mkdirSync(dirname(spec.logFile), { recursive: true });
     const child = spawn(process.execPath, ["--max-semi-space-size=4", ...spec.args], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
-      env,
+      env: spec.env,
       // A group of its own: Ctrl-C reaches the parent alone, which then stops the children in order.
       detached: true,
     });

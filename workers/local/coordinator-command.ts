@@ -1,25 +1,52 @@
 /**
- * `outerloop coordinator`: serves the newest run of a data folder.
+ * `outerloop coordinator`: API, page and functions in one process, for the newest run of a data folder or for the runs
+ * of a bucket.
  *
  * @module
  */
 import { once } from "node:events";
+import { openSecretStore } from "../../functions/secrets/secret-store.ts";
 import type { Log } from "../../functions/triggers/environment.ts";
 import { codecNote } from "../../native/codec.ts";
 import { OuterloopError } from "../../schemas/index.ts";
 import { reporter } from "../peer/command.ts";
-import { readCurrentRun } from "./run-folder.ts";
-import { startStack } from "./stack.ts";
+import { type CloudStorage, readCurrentRun, secretsOfCurrent } from "./run-folder.ts";
+import { type StackOptions, startStack } from "./stack.ts";
+import { openBackend, openCloudBackend } from "./storage.ts";
 
 export interface CoordinatorOptions {
-  dataDir: string;
+  /** A folder that `up` made, or a bucket with the place of its runs' secrets. */
+  serves: { dataDir: string } | { storage: CloudStorage; secrets: string };
+  host: string;
   port: number;
+  authority: string | undefined;
 }
 
 export async function coordinatorCommand(
-  { dataDir, port }: CoordinatorOptions,
+  { serves, host, port, authority }: CoordinatorOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const stack = await startStack({
+    ...("dataDir" in serves
+      ? await ofFolder(serves.dataDir, `http://${host}:${port}`)
+      : await ofBucket(serves.storage, serves.secrets)),
+    host,
+    port,
+    authority,
+    notificationToken: process.env.OUTERLOOP_EVENTS_TOKEN,
+    log,
+  });
+  const report = reporter();
+  const note = codecNote();
+  if (note !== null) report({ kind: "note", text: note });
+  report({ kind: "ready", who: stack.url });
+  if (!signal.aborted) await once(signal, "abort");
+  await stack.close();
+}
+
+type Served = Pick<StackOptions, "backend" | "secrets">;
+
+async function ofFolder(dataDir: string, baseUrl: string): Promise<Served> {
   const current = await readCurrentRun(dataDir);
   if (current === null) {
     throw new OuterloopError(
@@ -27,13 +54,14 @@ export async function coordinatorCommand(
       `${dataDir} holds no run: \`outerloop up --data-dir ${dataDir}\` makes one`,
     );
   }
-  const stack = await startStack({ dataDir, current, host: "127.0.0.1", port, log });
-  const report = reporter();
-  const note = codecNote();
-  if (note !== null) report({ kind: "note", text: note });
-  report({ kind: "ready", who: stack.url });
-  if (!signal.aborted) await once(signal, "abort");
-  await stack.close();
+  return { backend: await openBackend(dataDir, current, baseUrl), secrets: secretsOfCurrent(current) };
+}
+
+async function ofBucket(storage: CloudStorage, secrets: string): Promise<Served> {
+  return {
+    backend: await openCloudBackend(storage),
+    secrets: await openSecretStore(secrets, storage.region),
+  };
 }
 
 /** One JSON object a line on stderr: for machines, and for whoever looks for a fault. */

@@ -17,6 +17,7 @@ import {
   type RunConfig,
   runConfig,
   runIdOf,
+  type ShardFile,
   type SigningKey,
   type State,
   sha256,
@@ -37,7 +38,8 @@ export interface RunKeys {
   roots: SigningKey[];
   coordinator: SigningKey;
   api: SigningKey;
-  evaluators: SigningKey[];
+  /** Public keys: their owners may be strangers. */
+  evaluators: string[];
   /** Id and last link of the seed chain, 32 bytes each in hex. */
   chainId: string;
   lastLink: string;
@@ -60,11 +62,18 @@ export function chainLength(rounds: number): number {
   return 2 * rounds + SPARE_LINKS;
 }
 
-/** Writes the run and returns its id. Writing the same run again changes nothing. */
-export async function createRun(
-  store: ObjectStore,
-  { slug, config: given, keys: holders, source, text }: NewRun,
-): Promise<string> {
+/** A run that could be written: everything it is made of, and so its id. */
+export interface PlannedRun {
+  run: string;
+  genesis: Genesis;
+  keys: RunKeys;
+  data: { index: DataIndex; shards: Uint8Array[] };
+  /** The first parameters. */
+  shards: { bytes: Uint8Array; file: ShardFile }[];
+}
+
+/** Draws the first parameters and cuts the data. The same run, the same plan. */
+export function planRun({ slug, config: given, keys: holders, source, text }: NewRun): PlannedRun {
   const config = runConfig.parse(given);
   const layout = createLayout(tensorsOf(config.model), config.outer.chunksPerShard);
   const theta = initialParameters(config.model, holders.parameterSeed);
@@ -81,7 +90,7 @@ export async function createRun(
     keys: {
       coordinator: [holders.coordinator.publicKey],
       api: [holders.api.publicKey],
-      evaluators: holders.evaluators.map(({ publicKey }) => publicKey).sort(),
+      evaluators: [...holders.evaluators].sort(),
     },
     seedChain: {
       id: holders.chainId,
@@ -97,8 +106,19 @@ export async function createRun(
     },
     data: hashOf(data.index),
   };
-  const run = runIdOf(genesis);
+  return { run: runIdOf(genesis), genesis, keys: holders, data, shards };
+}
 
+/** Writes the run and returns its id. Writing the same run again changes nothing. */
+export function createRun(store: ObjectStore, wanted: NewRun): Promise<string> {
+  return writeRun(store, planRun(wanted));
+}
+
+/** The second half of {@link createRun}. Typed error `run-exists`: another run has this id's keys. */
+export async function writeRun(
+  store: ObjectStore,
+  { run, genesis, keys: holders, data, shards }: PlannedRun,
+): Promise<string> {
   const put = async (key: string, bytes: Uint8Array) => {
     const written = await store.putIfAbsent(key, bytes);
     if (written.outcome === "exists" && Buffer.compare(written.object.bytes, bytes) !== 0) {

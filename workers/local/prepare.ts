@@ -7,13 +7,13 @@ import { randomBytes } from "node:crypto";
 import { readManifest } from "../../functions/rounds/history.ts";
 import { openRun } from "../../functions/rounds/run-context.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
-import { derivedSeed, OuterloopError, signingKey, toHex } from "../../schemas/index.ts";
+import { derivedSeed, hashOf, OuterloopError, signingKey, toHex } from "../../schemas/index.ts";
 import { loadIdentity } from "../peer/identity.ts";
 import { activateRun, chainLength, createRun } from "./create-run.ts";
 import { mobyDick, quickStartConfig } from "./quick-start.ts";
 import { isComplete } from "./result.ts";
 import { type CurrentRun, folders, readCurrentRun, writeCurrentRun } from "./run-folder.ts";
-import { openBucket } from "./stack.ts";
+import { openStore, storeName } from "./storage.ts";
 
 /** What was asked for; undefined: not said. */
 export interface WantedRun {
@@ -22,6 +22,7 @@ export interface WantedRun {
   saboteurs: number | undefined;
   evaluators: number | undefined;
   seed: string | undefined;
+  storage: CurrentRun["storage"] | undefined;
 }
 
 export const defaults = { rounds: 20, peers: 5, saboteurs: 1, evaluators: 1 } as const;
@@ -35,21 +36,28 @@ export async function prepareRun(dataDir: string, wanted: WantedRun): Promise<Pr
   const current = await readCurrentRun(dataDir);
   if (current !== null && !(await isFinished(dataDir, current))) {
     refuseOtherOptions(dataDir, current, wanted);
-    await activateRun(openBucket(dataDir, "http://localhost", current.ticketSecret), current.run);
+    await activateRun(openStore(dataDir, current), current.run);
     return { current, resumed: true };
   }
   return { current: await newRun(dataDir, wanted, (current?.number ?? 0) + 1), resumed: false };
 }
 
 async function isFinished(dataDir: string, current: CurrentRun): Promise<boolean> {
-  const store = openBucket(dataDir, "http://localhost", current.ticketSecret);
-  const context = await openRun(store, current.run);
+  const context = await openRun(openStore(dataDir, current), current.run);
   if ((await readManifest(context, current.options.rounds)) === null) return false;
   return isComplete(await readStatus(context));
 }
 
 /** The settings of a run are fixed by its genesis: a resumed run cannot be given others. */
-function refuseOtherOptions(dataDir: string, { run, options }: CurrentRun, wanted: WantedRun): void {
+function refuseOtherOptions(dataDir: string, current: CurrentRun, wanted: WantedRun): void {
+  const { run, options, storage } = current;
+  if (wanted.storage !== undefined && hashOf(wanted.storage) !== hashOf(storage)) {
+    throw new OuterloopError(
+      "run-unfinished",
+      `${dataDir} holds the unfinished run ${run} in ${storeName(dataDir, storage)}: ` +
+        "leave --store and its options out to finish it, or choose another --data-dir",
+    );
+  }
   for (const name of ["rounds", "peers", "saboteurs", "evaluators", "seed"] as const) {
     const asked = wanted[name];
     if (asked === undefined || asked === options[name]) continue;
@@ -82,7 +90,8 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
   const ticketSecret = toHex(seedOf("tickets"));
   const chainId = toHex(seedOf("chain-id"));
   const lastLink = toHex(seedOf("chain"));
-  const store = openBucket(dataDir, "http://localhost", ticketSecret);
+  const storage = wanted.storage ?? { kind: "folder" };
+  const store = openStore(dataDir, { storage, ticketSecret });
   const run = await createRun(store, {
     slug: `quick-start-${number}`,
     config: quickStartConfig({
@@ -96,7 +105,7 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
       roots: [keyOf("root-1"), keyOf("root-2")],
       coordinator: keyOf("coordinator"),
       api: keyOf("api"),
-      evaluators: evaluators.map(({ name }) => keyOf(name)),
+      evaluators: evaluators.map(({ name }) => keyOf(name).publicKey),
       chainId,
       lastLink,
       parameterSeed: seedOf("parameters"),
@@ -108,6 +117,7 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
     run,
     number,
     options,
+    storage,
     coordinatorSeed: toHex(seedOf("coordinator")),
     apiSeed: toHex(seedOf("api")),
     chainId,

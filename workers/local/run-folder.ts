@@ -3,7 +3,7 @@
  * run keeps for itself.
  *
  * ```
- * bucket/                    the object store
+ * bucket/                    the object store, unless it is elsewhere
  * current.json               the newest run: id, options, keys of its holders
  * runs/{run}/coordinator/    queues
  * runs/{run}/peer-1/ …       key and state of each peer
@@ -15,7 +15,13 @@
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import type { SecretStore } from "../../functions/secrets/secret-store.ts";
 import { bytes32Hex, OuterloopError, publicKeyHex, runId } from "../../schemas/index.ts";
+import { storageSchema } from "../operator/storage-options.ts";
+
+/** A bucket and queues of services that speak S3's and SQS's protocols. Credentials are never written down. */
+export const cloudStorage = z.strictObject({ kind: z.literal("s3"), ...storageSchema.shape });
+export type CloudStorage = z.infer<typeof cloudStorage>;
 
 /** What `up` must know to resume a run. Holds secrets: readable by its owner alone. */
 export const currentRun = z.strictObject({
@@ -29,6 +35,9 @@ export const currentRun = z.strictObject({
     evaluators: z.int(),
     seed: z.string().nullable(),
   }),
+  storage: z
+    .discriminatedUnion("kind", [z.strictObject({ kind: z.literal("folder") }), cloudStorage])
+    .default({ kind: "folder" }),
   coordinatorSeed: bytes32Hex,
   apiSeed: bytes32Hex,
   chainId: bytes32Hex,
@@ -45,6 +54,19 @@ export const folders = {
   run: (dataDir: string, run: string) => join(dataDir, "runs", run),
   member: (dataDir: string, run: string, name: string) => join(dataDir, "runs", run, name),
 };
+
+/** What opens that bucket. */
+export function s3OptionsOf({ bucket, endpoint, region, profile }: CloudStorage) {
+  return { bucket, region, profile, ...(endpoint === undefined ? {} : { endpoint }) };
+}
+
+/** The secrets of the newest run, and of no other. */
+export function secretsOfCurrent(current: CurrentRun): Pick<SecretStore, "coordinator" | "api"> {
+  return {
+    coordinator: async (run) => (run === current.run ? current : null),
+    api: async (run) => (run === current.run ? current : null),
+  };
+}
 
 const fileOf = (dataDir: string) => join(dataDir, "current.json");
 

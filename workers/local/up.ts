@@ -10,21 +10,25 @@ import { fileURLToPath } from "node:url";
 import { openRun, type RunContext } from "../../functions/rounds/run-context.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
 import { codecNote, loadCodec } from "../../native/codec.ts";
-import { OuterloopError, type RunResult, type RunStatus } from "../../schemas/index.ts";
+import { isOuterloopError, OuterloopError, type RunResult, type RunStatus } from "../../schemas/index.ts";
 import { INTERRUPTED } from "../cli/lifetime.ts";
+import { isChange, lineText } from "../operator/diff.ts";
+import { provision } from "../operator/provision.ts";
 import { lockFolder } from "../peer/folder-lock.ts";
 import { type Children, createChildren } from "./children.ts";
 import { createDisplay, type Display } from "./display.ts";
 import { prepareRun, type WantedRun } from "./prepare.ts";
 import { buildResult, isComplete } from "./result.ts";
-import { type CurrentRun, folders } from "./run-folder.ts";
-import { openBucket } from "./stack.ts";
+import { type CloudStorage, type CurrentRun, folders } from "./run-folder.ts";
+import { openStore, storeName } from "./storage.ts";
 import { summaryText } from "./summary.ts";
 import { roundSeconds, Timeline } from "./timeline.ts";
 
 const HOST = "127.0.0.1";
 const DEFAULT_PORT = 4650;
 const WATCH_MS = 200;
+/** Where every look is a request. */
+const WATCH_CLOUD_MS = 1_000;
 
 export interface UpOptions extends WantedRun {
   dataDir: string;
@@ -49,6 +53,7 @@ async function upAlone(options: UpOptions, signal: AbortSignal): Promise<number>
   // In JSON mode stdout holds the result and nothing else.
   const display = createDisplay(options.json ? process.stderr : process.stdout);
   const port = await choosePort(options.port);
+  if (options.storage?.kind === "s3") await provisionFor(options.storage, display, signal);
   const { current, resumed } = await prepareRun(dataDir, options);
   const url = `http://${HOST}:${port}`;
   display.line(`${resumed ? "resuming" : "starting"} run ${current.run}: ${current.options.rounds} rounds`);
@@ -57,16 +62,14 @@ async function upAlone(options: UpOptions, signal: AbortSignal): Promise<number>
   display.peers(current.peers);
 
   const timeline = new Timeline();
-  const context = await openRun(openBucket(dataDir, url, current.ticketSecret), current.run);
+  const context = await openRun(openStore(dataDir, current), current.run);
   const failed = new AbortController();
   const children = createChildren({
-    env: {
-      ...process.env,
-      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(dataDir, "compile-cache"),
-    },
     onEvent: (name, event) => {
       timeline.add(event);
       display.event(name, event);
+      // Whoever started this process may want to know, too.
+      process.send?.(event);
     },
     onNote: (text) => display.line(text),
   });
@@ -85,13 +88,13 @@ async function upAlone(options: UpOptions, signal: AbortSignal): Promise<number>
 
   try {
     const stop = AbortSignal.any([signal, failed.signal]);
-    await watch(context, timeline, display, stop);
+    await watch(context, timeline, display, current.storage.kind === "s3" ? WATCH_CLOUD_MS : WATCH_MS, stop);
     // Every peer says in its last intent which parameters it holds, then ends.
     await unlessStopped(Promise.allSettled(current.peers.map(({ name }) => children.done(name))), stop);
     const wallSeconds = (performance.now() - startedAt) / 1_000;
     const result = await buildResult({
       context,
-      bucket: folders.bucket(dataDir),
+      bucket: storeName(dataDir, current.storage),
       wallSeconds,
       peers: current.peers.map(({ peer, behaviour }) => ({ peer, behaviour })),
       timeline,
@@ -114,6 +117,14 @@ async function upAlone(options: UpOptions, signal: AbortSignal): Promise<number>
   }
 }
 
+/** Makes the bucket and queues what they must be; says what changed. */
+async function provisionFor({ kind: _, ...storage }: CloudStorage, display: Display, signal: AbortSignal) {
+  const { lines } = await provision(storage, signal);
+  for (const line of lines) {
+    if (isChange(line)) display.line(lineText(line) ?? "");
+  }
+}
+
 async function print(result: RunResult, options: UpOptions, url: string): Promise<void> {
   const text = options.json
     ? JSON.stringify(result)
@@ -132,8 +143,18 @@ function startAll(children: Children, { dataDir, current, url, port }: Setting):
   const { run } = current;
   const bin = fileURLToPath(new URL("../../bin/outerloop.js", import.meta.url));
   const saboteur = fileURLToPath(new URL("./saboteur.ts", import.meta.url));
-  const start = (name: string, args: string[], ends: boolean) =>
-    children.start({ name, args, ends, logFile: join(folders.run(dataDir, run), "logs", `${name}.log`) });
+  const compileCache = {
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(dataDir, "compile-cache"),
+  };
+  const start = (name: string, args: string[], ends: boolean, env: NodeJS.ProcessEnv) =>
+    children.start({
+      name,
+      args,
+      ends,
+      logFile: join(folders.run(dataDir, run), "logs", `${name}.log`),
+      env: { ...env, ...compileCache },
+    });
+  const ofWorkers = withoutCredentials(process.env);
   const worker = (name: string) => [
     "--coordinator",
     url,
@@ -142,13 +163,22 @@ function startAll(children: Children, { dataDir, current, url, port }: Setting):
     "--data-dir",
     folders.member(dataDir, run, name),
   ];
-  start("coordinator", [bin, "coordinator", "--data-dir", dataDir, "--port", String(port)], false);
-  for (const { name } of current.evaluators) start(name, [bin, "evaluator", ...worker(name)], false);
+  const coordinator = [bin, "coordinator", "--data-dir", dataDir, "--port", String(port)];
+  start("coordinator", coordinator, false, process.env);
+  for (const { name } of current.evaluators)
+    start(name, [bin, "evaluator", ...worker(name)], false, ofWorkers);
   for (const { name, behaviour } of current.peers) {
     const folder = folders.member(dataDir, run, name);
     const honest = behaviour === "honest";
-    start(name, honest ? [bin, "peer", ...worker(name)] : [saboteur, behaviour, url, run, folder], true);
+    const args = honest ? [bin, "peer", ...worker(name)] : [saboteur, behaviour, url, run, folder];
+    start(name, args, true, ofWorkers);
   }
+}
+
+/** Peers and evaluators hold no key but their own: what opens the bucket is for the coordinator alone. */
+function withoutCredentials(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = ([name]: [string, unknown]) => !name.startsWith("AWS_") && name !== "OUTERLOOP_EVENTS_TOKEN";
+  return Object.fromEntries(Object.entries(env).filter(kept));
 }
 
 /** Follows the run in its bucket, whatever becomes of the processes, until it is complete. */
@@ -156,19 +186,33 @@ async function watch(
   context: RunContext,
   timeline: Timeline,
   display: Display,
+  pauseMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   let shown: number | null = null;
   for (;;) {
-    const status = await readStatus(context, context.complete.length + 1);
-    display.status(status);
-    // On a resumed run the rounds of before are not told again.
-    shown ??= status.history.length;
-    while (shown < status.history.length && isTold(status, shown)) {
-      await showRound(context, timeline, display, status, shown++);
+    const status = await ifStoreAnswers(() => readStatus(context, context.complete.length + 1), display);
+    if (status !== null) {
+      display.status(status);
+      // On a resumed run the rounds of before are not told again.
+      shown ??= status.history.length;
+      while (shown < status.history.length && isTold(status, shown)) {
+        await showRound(context, timeline, display, status, shown++);
+      }
+      if (isComplete(status)) return;
     }
-    if (isComplete(status)) return;
-    await sleep(WATCH_MS, undefined, { signal });
+    await sleep(pauseMs, undefined, { signal });
+  }
+}
+
+/** Null, with a word to people, while the store is away: the run waits for it too, so there is nothing to miss. */
+async function ifStoreAnswers<T>(look: () => Promise<T>, display: Display): Promise<T | null> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!isOuterloopError(error, "store-unreachable")) throw error;
+    display.line(error.message);
+    return null;
   }
 }
 

@@ -40,7 +40,7 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
   const { threads = 1, precision = "float32" } = options;
   const session = await asRuntimeError("load the model", () =>
     InferenceSession.create(model, {
-      executionProviders: ["cpu"],
+      executionProviders: executionProviders(process.env.OUTERLOOP_EXECUTION_PROVIDER),
       intraOpNumThreads: threads,
       // Level `all` rewrites x * sigmoid(x) to an operator that exists in float32 only.
       graphOptimizationLevel: precision === "float64" ? "basic" : "all",
@@ -57,6 +57,26 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
     run: () => asRuntimeError("run the model", async () => void (await session.run(feeds, fetches))),
     close: () => asRuntimeError("release the model", () => session.release()),
   };
+}
+
+/**
+ * `cpu` (or nothing), or `cuda`, which needs the runtime's CUDA libraries; what CUDA lacks then runs on the CPU. Typed
+ * error `invalid-option`.
+ */
+export function executionProviders(asked: string | undefined): ("cuda" | "cpu")[] {
+  switch (asked) {
+    case undefined:
+    case "":
+    case "cpu":
+      return ["cpu"];
+    case "cuda":
+      return ["cuda", "cpu"];
+    default:
+      throw new OuterloopError(
+        "invalid-option",
+        `OUTERLOOP_EXECUTION_PROVIDER must be cpu or cuda, not "${asked}"`,
+      );
+  }
 }
 
 function asTensor({ data, shape }: Binding): Tensor {

@@ -36,6 +36,11 @@ export async function loadIdentity(folder: string, seed?: Uint8Array): Promise<S
   return (await readKey(path)) ?? key;
 }
 
+/** The key kept in a folder; null: there is none. */
+export function findIdentity(folder: string): Promise<SigningKey | null> {
+  return readKey(join(folder, FILE));
+}
+
 async function readKey(path: string): Promise<SigningKey | null> {
   let text: string;
   try {

@@ -281,5 +281,6 @@ class Peer {
 
 /** The coordinator proposes the pause, within reason: neither a busy loop nor a sleep for ever. */
 function pauseMs({ pollAfterSeconds }: Position): number {
-  return Math.min(60_000, Math.max(20, 1_000 * pollAfterSeconds));
+  // Spread out: peers that heard the same news together must not all come back together.
+  return Math.min(60_000, Math.max(20, 1_000 * pollAfterSeconds * (0.75 + Math.random() / 2)));
 }

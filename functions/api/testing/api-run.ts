@@ -132,7 +132,7 @@ export class ApiRun {
   readonly store: ObjectStore;
   readonly app: App;
   readonly environment: ApiEnvironment;
-  readonly functions: Queue;
+  readonly ticks: Queue;
   readonly jobs: Queue;
   readonly changes: EventEmitter;
   /** A deciding function's view, with caches of its own. */
@@ -154,7 +154,7 @@ export class ApiRun {
     this.clock = parts.clock;
     this.environment = parts.environment;
     this.app = createApi(parts.environment);
-    this.functions = parts.environment.functions;
+    this.ticks = parts.environment.ticks;
     this.jobs = parts.environment.jobs;
     this.changes = parts.changes;
     this.openRounds = parts.openRounds;
@@ -187,7 +187,7 @@ export class ApiRun {
         roots: ROOTS,
         coordinator: keyOf("coordinator"),
         api: keyOf("api"),
-        evaluators: evaluators.map(keyOf),
+        evaluators: evaluators.map((name) => keyOf(name).publicKey),
         chainId: CHAIN_ID,
         lastLink: LAST_LINK,
         parameterSeed: derivedSeed("api tests", "parameters"),
@@ -203,9 +203,9 @@ export class ApiRun {
     const runs = new Map<string, Promise<RunContext>>();
     const environment: ApiEnvironment = {
       store,
-      functions: createMemoryQueue({ maxReceives: 5 }),
+      ticks: createMemoryQueue({ maxReceives: 5 }),
       jobs: beside?.jobs ?? createMemoryQueue({ maxReceives: 5 }),
-      key: keyOf("api"),
+      key: async () => keyOf("api"),
       authority: AUTHORITY,
       pollAfterSeconds: 0.01,
       holdSeconds: 1,
@@ -220,7 +220,8 @@ export class ApiRun {
         changes.on(id, listener);
         return () => changes.off(id, listener);
       },
-      ticketSecret: new TextEncoder().encode(TICKET_SECRET),
+      objects: { kind: "served", ticketSecret: new TextEncoder().encode(TICKET_SECRET) },
+      log: () => {},
       ...replaced,
     };
     const deciding = await openRun(store, run, secrets);

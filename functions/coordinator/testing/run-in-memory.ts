@@ -28,7 +28,6 @@ import {
   toInstant,
 } from "../../../schemas/index.ts";
 import { activateRun, chainLength, createRun, type RunKeys } from "../../../workers/local/create-run.ts";
-import type { ApiEnvironment } from "../../api/environment.ts";
 import { acceptReport } from "../../api/evaluate.ts";
 import { acceptCommit, announce, register } from "../../api/submit.ts";
 import { createNudger } from "../../rounds/nudger.ts";
@@ -56,11 +55,13 @@ export const memoryRunConfig: RunConfig = {
   gauntlet: { ...testConfig.gauntlet, ownersPerGroup: 4 },
 };
 
+const evaluatorKeys = [keyOf("evaluator-1"), keyOf("evaluator-2")];
+
 const runKeys: RunKeys = {
   roots: [keyOf("root-1"), keyOf("root-2")],
   coordinator: keyOf("coordinator"),
   api: keyOf("api"),
-  evaluators: [keyOf("evaluator-1"), keyOf("evaluator-2")],
+  evaluators: evaluatorKeys.map(({ publicKey }) => publicKey),
   chainId: toHex(derivedSeed("tests", "chain-id")),
   lastLink: toHex(derivedSeed("tests", "chain")),
   parameterSeed: derivedSeed("tests", "parameters"),
@@ -132,13 +133,13 @@ function seenBy(store: ObjectStore, lane: Lane, skewMs: number): ObjectStore {
     head: turn(store.head),
     get: turn(store.get),
     range: turn(store.range),
+    stream: turn(store.stream),
     putIfAbsent: turn(store.putIfAbsent),
     compareAndSwap: turn(store.compareAndSwap),
     list: turn(store.list),
     delete: turn(store.delete),
     presignPut: turn(store.presignPut),
     presignGet: turn(store.presignGet),
-    onCreated: store.onCreated,
   };
 }
 
@@ -154,6 +155,7 @@ function mailbox(bodies: string[]): Queue {
     receive: never,
     extend: never,
     ack: never,
+    bury: never,
     deadLetters: never,
   };
 }
@@ -215,16 +217,21 @@ export class RunInMemory {
     const functions = mailbox(this.messages);
     return {
       store,
-      functions,
+      ticks: functions,
+      shards: functions,
       jobs,
       nudger: createNudger(
-        { functions, jobs },
-        { resendSeconds: { functions: 1, jobs: 1 }, now: () => this.clock.nowMs },
+        { shards: functions, jobs },
+        { resendSeconds: { shards: 1, jobs: 1 }, now: () => this.clock.nowMs },
       ),
       log: (level, message) => {
         if (level === "error") this.errors.push(message);
       },
-      run: () => (opened ??= openRun(store, this.run, memoryRunSecrets)),
+      run: (id) => {
+        if (id !== this.run) return openRun(store, id);
+        opened ??= openRun(store, id, memoryRunSecrets);
+        return opened;
+      },
       ticking: new Map(),
       openRounds: new Map(),
     };
@@ -295,7 +302,7 @@ export class RunInMemory {
       })),
       claimed: { innerSteps: 4, tokens: 128, meanLoss: 5 },
     };
-    const api = { key: runKeys.api } as ApiEnvironment;
+    const api = { key: async () => runKeys.api };
     await acceptCommit(
       api,
       await this.#api(),
@@ -358,7 +365,7 @@ export class RunInMemory {
     const round = await this.openRound();
     const close = await this.#bodyOf<Close>(closeSchema, keys.close(this.run, round));
     const planned = close?.plan.jobs[job % Math.max(1, close.plan.jobs.length)];
-    const key = runKeys.evaluators[evaluator % runKeys.evaluators.length];
+    const key = evaluatorKeys[evaluator % evaluatorKeys.length];
     if (close === null || planned === undefined || key === undefined) return;
     const state = await this.store.get(keys.state(this.run, round - 1));
     const sequences = close.plan.anchor.length + planned.owned.flat().length;

@@ -1,0 +1,3 @@
+import { describeLocalContracts } from "./testing/contract-suites.ts";
+
+describeLocalContracts();
