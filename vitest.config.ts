@@ -1,14 +1,15 @@
 import { defineConfig } from "vitest/config";
 
 // `unit` runs beside the code and takes seconds; `end-to-end` starts real processes, one file at a time,
-// because each of them fills the machine with training.
+// because each of them fills the machine with training; `services` runs against real MinIO and LocalStack.
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: "unit",
-          include: ["{schemas,native,functions,workers}/**/*.test.ts"],
+          include: ["{schemas,native,functions,workers,infra}/**/*.test.ts"],
+          exclude: ["**/*.infra.test.ts"],
           testTimeout: 60_000,
         },
       },
@@ -16,8 +17,18 @@ export default defineConfig({
         test: {
           name: "end-to-end",
           include: ["test/**/*.test.ts"],
+          exclude: ["test/services/**"],
           fileParallelism: false,
           testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: "services",
+          include: ["test/services/**/*.test.ts"],
+          globalSetup: "test/services/global-setup.ts",
+          testTimeout: 300_000,
           hookTimeout: 600_000,
         },
       },
