@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest";
+import { isOuterloopError } from "../schemas/errors.ts";
+import { decideLimits, shardBytes, shardLimits } from "./limits.ts";
+import { readStage } from "./stage.ts";
+
+/** A run of 72 billion parameters: 270 shards of 65,536 chunks, 20 updates a round. */
+const large = { chunksPerShard: 65_536, keep: 64, maxSelected: 20, shards: 270, maxPeers: 20 };
+const MB = 1e6;
+const GIB = 2 ** 30;
+
+describe("the memory of a shard", () => {
+  it("of the largest size is that of the plan: 5.5 MB a payload, 110 MB for twenty of them", () => {
+    const { payload, dense } = shardBytes(large);
+    expect(payload).toBeCloseTo(5.5 * MB, -5);
+    expect(20 * payload).toBeCloseTo(110 * MB, -6);
+    expect(dense).toBe(GIB);
+  });
+
+  it("is under a gigabyte to aggregate it, and the state takes more", () => {
+    const { aggregate, check, state } = shardBytes(large);
+    expect(aggregate).toBeLessThan(GIB);
+    expect(state).toBeGreaterThan(Math.max(aggregate, check));
+  });
+
+  it("grows with the payloads that are aggregated together", () => {
+    const few = shardLimits({ ...large, chunksPerShard: 8_192, keep: 256, maxSelected: 10 });
+    const many = shardLimits({ ...large, chunksPerShard: 8_192, keep: 256, maxSelected: 1_000 });
+    expect(many.memoryMB).toBeGreaterThan(few.memoryMB);
+    expect(many.timeoutSeconds).toBeGreaterThan(few.timeoutSeconds);
+  });
+});
+
+describe("the function of a shard", () => {
+  it("of the largest size fits Lambda, with time to move a state in and out", () => {
+    const { memoryMB, timeoutSeconds } = shardLimits(large);
+    expect(memoryMB).toBeGreaterThan(5 * 1_024);
+    expect(memoryMB).toBeLessThanOrEqual(10_240);
+    // Two gigabytes at 40 MB/s are 54 s.
+    expect(timeoutSeconds).toBeGreaterThan(100);
+    expect(timeoutSeconds).toBeLessThanOrEqual(900);
+  });
+
+  it("of the quick start is the smallest there is", () => {
+    expect(shardLimits({ ...large, chunksPerShard: 40, maxSelected: 4 })).toEqual({
+      memoryMB: 1_024,
+      timeoutSeconds: 31,
+    });
+  });
+
+  it("is refused where Lambda has none so large", () => {
+    const tooMany = { ...large, keep: 256, maxSelected: 1_000 };
+    expect(() => shardLimits(tooMany)).toThrow(expect.objectContaining({ code: "shard-too-large" }));
+  });
+});
+
+describe("the functions that decide", () => {
+  it("hold a round of twenty peers of 270 shards, or of ten thousand of four, in a small function", () => {
+    expect(decideLimits(large).memoryMB).toBe(1_024);
+    const crowd = decideLimits({ ...large, shards: 4, maxPeers: 10_000 });
+    expect(crowd.memoryMB).toBeLessThan(2_048);
+    expect(crowd.timeoutSeconds).toBe(900);
+  });
+
+  it("are refused where the round does not fit", () => {
+    try {
+      decideLimits({ ...large, maxPeers: 100_000 });
+      expect.unreachable();
+    } catch (error) {
+      expect(isOuterloopError(error, "too-many-peers")).toBe(true);
+    }
+  });
+
+  it("of a stage without settings are moderate", () => {
+    const { size } = readStage("test", {});
+    expect(shardLimits(size)).toEqual({ memoryMB: 1_024, timeoutSeconds: 55 });
+    expect(decideLimits(size).timeoutSeconds).toBe(63);
+  });
+});

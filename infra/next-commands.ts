@@ -1,0 +1,28 @@
+/**
+ * What a deployer reads at the end of `sst deploy`: where things are, and what to type next.
+ *
+ * @module
+ */
+import { queuePrefix, secretsPrefix } from "./names.ts";
+import type { Stage } from "./stage.ts";
+
+/** The command of this repository. */
+const outerloop = "npm run outerloop --";
+
+export function nextCommands(stage: Stage, bucket: $util.Output<string>, coordinator: $util.Output<string>) {
+  const place = $interpolate`--bucket ${bucket} --name ${queuePrefix()} --region ${stage.region}`;
+  return {
+    bucket,
+    coordinator,
+    next1: $interpolate`${outerloop} doctor ${place} --coordinator ${coordinator}`,
+    next2: `${outerloop} key --data-dir .outerloop-evaluator`,
+    next3: $interpolate`${outerloop} run create ${place} --secrets ssm:${secretsPrefix()} --evaluators THE_KEY_OF_NEXT2`,
+    next4: $interpolate`${outerloop} evaluator --coordinator ${coordinator}`,
+    next5: $interpolate`${outerloop} peer --coordinator ${coordinator}`,
+    ...(stage.gpuPool === undefined
+      ? {}
+      : {
+          poolKey: `aws ssm put-parameter --region ${stage.region} --type SecureString --name ${secretsPrefix()}/evaluator/key --value "$(cat .outerloop-evaluator/key)"`,
+        }),
+  };
+}
