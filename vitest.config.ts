@@ -28,6 +28,8 @@ export default defineConfig({
           name: "services",
           include: ["test/services/**/*.test.ts"],
           globalSetup: "test/services/global-setup.ts",
+          // Most of them wait: for leases to end, for servers to start, for deadlines.
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 600_000,
         },

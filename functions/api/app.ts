@@ -126,7 +126,8 @@ export function createApi(environment: ApiEnvironment) {
 
   app.get("/runs/:run/events", (c) => pictures(environment, c));
   for (const { method, path, summary } of mountedRoutes) {
-    const params = z.object(path.includes("{run}") ? { run: z.string() } : { key: z.string() });
+    const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => [name, z.string()] as const);
+    const params = z.object(Object.fromEntries(names));
     app.openAPIRegistry.registerPath({
       method,
       path,

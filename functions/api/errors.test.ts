@@ -97,3 +97,13 @@ describe("an error without a type", () => {
     expect(text).not.toMatch(/ENOENT|operator|deeper|at .*:\d+/);
   });
 });
+
+it.each([
+  "store-unreachable",
+  "store-credentials",
+  "queue-unreachable",
+  "no-such-queue",
+  "secrets-unreachable",
+])("the status of %s is 503: a client waits for the operator", async (code) =>
+  expect(await statusOf(code)).toBe(503),
+);

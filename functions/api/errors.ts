@@ -44,21 +44,18 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "upload-over": 410,
   "ticket-expired": 410,
   "body-too-large": 413,
-  // The store or a queue is away, or is not as it must be: nobody's request is to blame, and it is worth repeating.
-  "store-unreachable": 503,
-  "store-credentials": 503,
-  "store-full": 503,
   "clock-skew": 503,
   "no-such-bucket": 503,
   "no-such-queue": 503,
-  "secrets-unreachable": 503,
 };
+/** The store, a queue or the place of secrets is away, or not as it must be: no request is to blame, and each is worth repeating. */
+const OF_SERVICES = /^(store|queue|secrets)-/;
 
 /** The answer to an error: typed ones with their code and figures, others as `internal` without a word too much. */
 export function answerError(error: Error, c: Context): Response {
   if (isOuterloopError(error)) {
     const body: ApiError = { code: error.code, message: error.message, details: { ...error.details } };
-    return c.json(body, STATUS[error.code] ?? 500);
+    return c.json(body, STATUS[error.code] ?? (OF_SERVICES.test(error.code) ? 503 : 500));
   }
   // A body that is no JSON, caught by the framework before any schema saw it.
   if (error instanceof HTTPException && error.status < 500) {

@@ -148,6 +148,7 @@ export const mountedRoutes = [
     path: "/runs/{run}/events",
     summary: "The status after every change, as server-sent events",
   },
-  { method: "get", path: "/objects/{key}", summary: "Embedded only: an object, public or by ticket" },
+  { method: "get", path: "/objects/{key}", summary: "An object, public or by ticket; or the way to it" },
   { method: "put", path: "/objects/{key}", summary: "Embedded only: an upload by a pinned ticket" },
+  { method: "post", path: "/events", summary: "A store that posts its notifications, by bearer token" },
 ] as const;
