@@ -13,6 +13,7 @@ import type { Queue } from "../../functions/storage/queue.ts";
 import { createS3ObjectStore } from "../../functions/storage/s3.ts";
 import { openSqsQueues } from "../../functions/storage/sqs-queues.ts";
 import { fromHex, MAX_RECEIVES } from "../../schemas/index.ts";
+import { requireConditionalWrites } from "../operator/require-conditions.ts";
 import { type CloudStorage, type CurrentRun, folders, s3OptionsOf } from "./run-folder.ts";
 
 /** Everything of a coordinator that differs between a folder and the cloud's services. */
@@ -67,12 +68,14 @@ export async function openBackend(dataDir: string, current: CurrentRun, baseUrl:
   };
 }
 
-/** `no-such-queue`: `provision` makes the queues. */
+/** Typed errors: `no-such-queue` (`provision` makes the queues), `unconditional-store`. */
 export async function openCloudBackend(storage: CloudStorage): Promise<Backend> {
   const { region, queueEndpoint, name } = storage;
   const queues = await openSqsQueues({ region, endpoint: queueEndpoint, name });
+  const store = createS3ObjectStore(s3OptionsOf(storage));
+  await requireConditionalWrites(store);
   return {
-    store: createS3ObjectStore(s3OptionsOf(storage)),
+    store,
     ...queues,
     objects: { kind: "redirected", publicUrl: undefined },
     sweepMs: 2_000,

@@ -22,6 +22,7 @@ import { activateRun, chainLength, planRun, writeRun } from "../local/create-run
 import { mobyDick, quickStartConfig } from "../local/quick-start.ts";
 import { type CloudStorage, s3OptionsOf } from "../local/run-folder.ts";
 import { loadIdentity } from "../peer/identity.ts";
+import { requireConditionalWrites } from "./require-conditions.ts";
 import { readConfig } from "./run-control.ts";
 
 export interface RunCreateOptions {
@@ -72,8 +73,9 @@ export async function runCreateCommand(options: RunCreateOptions): Promise<void>
       parameterSeed: randomBytes(32),
     },
   });
-  await (await openSecretStore(place, storage.region)).create(plan.run, secrets);
   const store = createS3ObjectStore(s3OptionsOf(storage));
+  await requireConditionalWrites(store);
+  await (await openSecretStore(place, storage.region)).create(plan.run, secrets);
   await writeRun(store, plan);
   await activateRun(store, plan.run);
   print(plan.run, options);
