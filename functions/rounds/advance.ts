@@ -30,7 +30,7 @@ export interface AdvanceOptions {
   send: (nudges: readonly Nudge[]) => Promise<void>;
   /** Given by the sweep: called with what a phase waits for, though it was not entered now. */
   remind?: ((nudges: readonly Nudge[]) => Promise<void>) | undefined;
-  /** Called for every round that has just finished, after its receipts and ledger stand. */
+  /** Called for every round that has just finished, after the head was moved: peers must not wait for this work. */
   onFinished?: (round: number) => Promise<void>;
 }
 
@@ -44,6 +44,7 @@ export async function advance(context: RunContext, options: AdvanceOptions): Pro
     const decision = decide(facts, asOfMs);
     if (decision.record === null || context.secrets === undefined) {
       if (context.secrets !== undefined) await moveHead(context, facts, asOfMs);
+      for (const round of finished) await options.onFinished?.(round);
       if (recorded.length > 0) await options.send(decision.nudges);
       else await options.remind?.(decision.nudges);
       return { facts, asOfMs, decision, recorded, finished };
@@ -53,7 +54,6 @@ export async function advance(context: RunContext, options: AdvanceOptions): Pro
     if (decision.record.type === "manifest") {
       await publishRound(context, facts.round);
       finished.push(facts.round);
-      await options.onFinished?.(facts.round);
     }
   }
 }

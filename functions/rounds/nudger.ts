@@ -7,6 +7,7 @@
 import { hashOf } from "../../schemas/index.ts";
 import type { Nudge } from "../coordinator/decision.ts";
 import type { Queue } from "../storage/queue.ts";
+import { inParallel } from "./in-parallel.ts";
 
 const MAX_REMEMBERED = 10_000;
 
@@ -30,21 +31,21 @@ export function createNudger(queues: { shards: Queue; jobs: Queue }, options: Nu
   const sentAt = new Map<string, number>();
 
   const ask = async (nudges: readonly Nudge[], waiting: readonly Nudge["queue"][]) => {
-    for (const nudge of nudges) {
+    await inParallel(nudges, async (nudge) => {
       const key = hashOf(nudge);
       const last = sentAt.get(key);
-      if (last !== undefined && now() - last < 1_000 * resendSeconds[nudge.queue]) continue;
+      if (last !== undefined && now() - last < 1_000 * resendSeconds[nudge.queue]) return;
       sentAt.delete(key);
       sentAt.set(key, now());
       if (sentAt.size > MAX_REMEMBERED) sentAt.delete(sentAt.keys().next().value ?? "");
-      if (last === undefined && waiting.includes(nudge.queue)) continue;
+      if (last === undefined && waiting.includes(nudge.queue)) return;
       try {
         await queues[nudge.queue].send(JSON.stringify(nudge.message));
       } catch (error) {
         sentAt.delete(key);
         throw error;
       }
-    }
+    });
   };
   return {
     send: (nudges) => ask(nudges, []),

@@ -87,7 +87,10 @@ export async function recordOnce<Type extends SignedType>(
   key: string,
   body: BodyOf<Type>,
 ): Promise<Fact<BodyOf<Type>>> {
-  await context.store.putIfAbsent(key, signToBytes(type, context.run, body, secretsOf(context).coordinator));
+  const bytes = signToBytes(type, context.run, body, secretsOf(context).coordinator);
+  const put = await context.store.putIfAbsent(key, bytes);
+  if (put.outcome === "created")
+    context.cache.keep(key, { body, hash: hashOf(body) } satisfies Fact<BodyOf<Type>>);
   return requireFact(context, type, key);
 }
 

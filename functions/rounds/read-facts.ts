@@ -38,6 +38,7 @@ import { proofRanges } from "../coordinator/state-check.ts";
 import { listAll } from "../storage/object-store.ts";
 import { acceptableReport } from "./accept-report.ts";
 import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
+import { inParallel } from "./in-parallel.ts";
 import { readFact, readForeignFact } from "./objects.ts";
 import { roundOfHead } from "./publish.ts";
 import { readControls } from "./read-controls.ts";
@@ -68,9 +69,11 @@ async function openRound(context: RunContext, from: number): Promise<number> {
 
 async function readRound(context: RunContext, round: number): Promise<RoundFacts> {
   const { run } = context;
-  const controls = await readControls(context);
+  const [controls, roster] = await Promise.all([
+    readControls(context),
+    readFact(context, "roster", keys.roster(run, round)),
+  ]);
   const common = await readRunFacts(context, round, controls);
-  const roster = await readFact(context, "roster", keys.roster(run, round));
   if (roster === null) {
     // Beyond the seed chain nothing can be drawn: a longer run needs a new one.
     const drawable = closeLink(round) <= context.genesis.body.seedChain.links;
@@ -173,18 +176,14 @@ async function lastMedianNorm(context: RunContext, round: number): Promise<numbe
 }
 
 async function readIntents(context: RunContext, facts: RunFacts) {
-  const intents: AnnouncedIntent[] = [];
-  for await (const { key, lastModifiedMs } of listAll(
-    context.store,
-    prefixes.intents(context.run, facts.round),
-  )) {
+  const listed = await Array.fromAsync(listAll(context.store, prefixes.intents(context.run, facts.round)));
+  const intents = await inParallel(listed, async ({ key, lastModifiedMs }): Promise<AnnouncedIntent[]> => {
     const peer = parseIntentKey(key);
-    if (peer === null) continue;
-    const intent = await readForeignFact(context, "intent", key, peer);
-    if (intent === null || intent.body.manifest !== facts.previous.manifest) continue;
-    intents.push({ peer, hash: intent.hash, announcedAtMs: lastModifiedMs, leaving: intent.body.leaving });
-  }
-  return intents;
+    const intent = peer && (await readForeignFact(context, "intent", key, peer));
+    if (!peer || !intent || intent.body.manifest !== facts.previous.manifest) return [];
+    return [{ peer, hash: intent.hash, announcedAtMs: lastModifiedMs, leaving: intent.body.leaving }];
+  });
+  return intents.flat();
 }
 
 async function readSubmissions(context: RunContext, round: number) {
@@ -208,21 +207,24 @@ async function readSettledCommits(context: RunContext, round: number): Promise<S
     const ofPeer = uploads.get(parsed.peer) ?? new Map<number, number>();
     uploads.set(parsed.peer, ofPeer.set(parsed.shard, lastModifiedMs));
   }
-  const settled: SettledCommit[] = [];
-  for (const { peer, storedAtMs } of commits) {
-    const commit = await readForeignFact(context, "commit", keys.commit(run, round, peer), peer);
-    if (commit === null) continue;
-    const submission = await readFact(context, "submission", keys.submission(run, round, peer));
-    settled.push({
-      peer,
-      storedAtMs,
-      hash: commit.hash,
-      commit: commit.body,
-      uploads: uploads.get(peer) ?? new Map(),
-      submission: submission?.body ?? null,
-    });
-  }
-  return settled;
+  const settled = await inParallel(commits, async ({ peer, storedAtMs }): Promise<SettledCommit[]> => {
+    const [commit, submission] = await Promise.all([
+      readForeignFact(context, "commit", keys.commit(run, round, peer), peer),
+      readFact(context, "submission", keys.submission(run, round, peer)),
+    ]);
+    if (commit === null) return [];
+    return [
+      {
+        peer,
+        storedAtMs,
+        hash: commit.hash,
+        commit: commit.body,
+        uploads: uploads.get(peer) ?? new Map(),
+        submission: submission?.body ?? null,
+      },
+    ];
+  });
+  return settled.flat();
 }
 
 async function readReports(

@@ -16,6 +16,8 @@ import { type FunctionMessage, parseUploadKey } from "../../schemas/index.ts";
 
 const LEASE_SECONDS = 60;
 const BATCH = 10;
+/** While one batch is worked on, the next one need not wait. */
+const SHARD_CONSUMERS = 3;
 /** How long a failed message stays away. */
 const AGAIN_SECONDS = 1;
 /** How long to leave a queue alone that cannot be read. */
@@ -44,7 +46,7 @@ export async function runFunctions(options: RunnerOptions): Promise<void> {
   try {
     await Promise.all([
       consume(environment, environment.ticks, signal),
-      consume(environment, environment.shards, signal),
+      ...Array.from({ length: SHARD_CONSUMERS }, () => consume(environment, environment.shards, signal)),
       sweepLoop(environment, signal, sweepMs),
     ]);
   } finally {
