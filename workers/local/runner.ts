@@ -16,8 +16,6 @@ import { type FunctionMessage, parseUploadKey } from "../../schemas/index.ts";
 
 const LEASE_SECONDS = 60;
 const BATCH = 10;
-/** While one batch is worked on, the next one need not wait. */
-const SHARD_CONSUMERS = 3;
 /** How long a failed message stays away. */
 const AGAIN_SECONDS = 1;
 /** How long to leave a queue alone that cannot be read. */
@@ -46,7 +44,7 @@ export async function runFunctions(options: RunnerOptions): Promise<void> {
   try {
     await Promise.all([
       consume(environment, environment.ticks, signal),
-      ...Array.from({ length: SHARD_CONSUMERS }, () => consume(environment, environment.shards, signal)),
+      consume(environment, environment.shards, signal),
       sweepLoop(environment, signal, sweepMs),
     ]);
   } finally {
