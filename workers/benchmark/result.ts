@@ -1,5 +1,5 @@
 /**
- * What `npm run bench -- --json` prints on stdout: one object of this shape.
+ * What `npm run bench -- --json` prints on stdout: one `benchmarkResult`; with the word `storage`, one `storageResult`.
  *
  * Times depend on the machine and on its other users, so every figure has a spread over repeats, and every speed
  * stands beside a baseline that was measured in the same repeat, a moment before.
@@ -77,19 +77,21 @@ export const wholeRun = z.strictObject({
 });
 export type WholeRun = z.infer<typeof wholeRun>;
 
+export const machine = z.strictObject({
+  processor: z.string(),
+  cores: z.int(),
+  platform: z.string(),
+  node: z.string(),
+  /** Load average of the last minute: above 0 before, somebody else was at work. */
+  loadBefore: z.number(),
+  loadAfter: z.number(),
+});
+
 export const benchmarkResult = z.strictObject({
   version: z.literal(1),
   quick: z.boolean(),
   repeats: z.int(),
-  machine: z.strictObject({
-    processor: z.string(),
-    cores: z.int(),
-    platform: z.string(),
-    node: z.string(),
-    /** Load average of the last minute: above 0 before, somebody else was at work. */
-    loadBefore: z.number(),
-    loadAfter: z.number(),
-  }),
+  machine,
   /** Copy of one large array into another: bytes read plus bytes written. */
   memoryPassGigabytesPerSecond: spread,
   compressElements: z.int(),
@@ -101,3 +103,81 @@ export const benchmarkResult = z.strictObject({
   run: wholeRun.nullable(),
 });
 export type BenchmarkResult = z.infer<typeof benchmarkResult>;
+
+/** What `npm run bench -- storage` compares; `file` is the embedded stack of `npm start`. */
+export const stackName = z.enum(["file", "minio+localstack", "localstack"]);
+export type StackName = z.infer<typeof stackName>;
+
+/** Small conditional writes through the port; a repeat's figure is the median of its writes. */
+export const conditionalWrites = z.strictObject({
+  stack: stackName,
+  createMilliseconds: spread,
+  swapMilliseconds: spread,
+  /** The same / a plain write of the same bytes in the same repeat. */
+  createTimesPlain: spread,
+  swapTimesPlain: spread,
+});
+export type ConditionalWrites = z.infer<typeof conditionalWrites>;
+
+/** A pinned upload and a presigned download, as a peer does them. */
+export const transfer = z.strictObject({
+  stack: stackName,
+  uploadMebibytesPerSecond: spread,
+  downloadMebibytesPerSecond: spread,
+  /** The same / curl with a ticket of the same kind in the same repeat; null: no curl here. */
+  uploadShareOfCurl: spread.nullable(),
+  downloadShareOfCurl: spread.nullable(),
+});
+export type Transfer = z.infer<typeof transfer>;
+
+/** A run of its own by `outerloop up`, timed by this machine's clock: S3's has whole seconds. */
+export const roundOverhead = z.strictObject({
+  stack: stackName,
+  peers: z.int(),
+  /** From the roster to the last peer's commit. */
+  trainSeconds: spread,
+  /** From there to the next roster (to the last peer's outer step, in the last round). */
+  overheadSeconds: spread,
+  meanOverheadSeconds: z.number(),
+  /** The same / the training seconds of the same round. */
+  overheadShareOfTraining: spread,
+});
+export type RoundOverhead = z.infer<typeof roundOverhead>;
+
+/** Requests of a run as a straight line over its peers; the spread is over rounds. */
+export const requestLine = z.strictObject({
+  /** A method of S3 or an action of SQS; `by ticket`: sent by peers and evaluators with a presigned URL. */
+  kind: z.string(),
+  perSubmission: spread,
+  perRound: spread,
+});
+export type RequestLine = z.infer<typeof requestLine>;
+
+export const requestCounts = z.strictObject({
+  shards: z.int(),
+  /** Rounds that were counted in each run. */
+  rounds: z.int(),
+  /** Peers of the two runs that the line goes through. */
+  peers: z.tuple([z.int(), z.int()]),
+  requests: z.array(requestLine),
+  /** AWS list prices of the medians, an estimate. */
+  dollarsPerThousandSubmissions: z.number(),
+  dollarsPerThousandRounds: z.number(),
+});
+export type RequestCounts = z.infer<typeof requestCounts>;
+
+export const storageResult = z.strictObject({
+  version: z.literal(1),
+  quick: z.boolean(),
+  repeats: z.int(),
+  machine,
+  writeBytes: z.int(),
+  /** A file of the same bytes, written, fsynced and renamed. */
+  plainWriteMilliseconds: spread,
+  conditionalWrites: z.array(conditionalWrites),
+  transferBytes: z.int(),
+  transfers: z.array(transfer),
+  roundOverheads: z.array(roundOverhead),
+  requestCounts,
+});
+export type StorageResult = z.infer<typeof storageResult>;

@@ -5,10 +5,10 @@
  */
 import type { BenchmarkResult, CodecOperation, CodecSpeed, Spread } from "./result.ts";
 
-type Row = readonly [what: string, spread: string, baseline: string];
+export type Row = readonly [what: string, spread: string, baseline: string];
 
 export function tableOf(result: BenchmarkResult): string {
-  const { machine, model, run } = result;
+  const { model, run } = result;
   const rows: Row[] = [
     ["memory pass, GB/s", figures(result.memoryPassGigabytesPerSecond), "(a baseline)"],
     ...result.codec.flatMap(codecRows),
@@ -32,12 +32,16 @@ export function tableOf(result: BenchmarkResult): string {
       ["the same, peak PSS", mebibytes(run.memory.peakPssBytes), ""],
     );
   }
+  return [...headOf(result), ...aligned(rows)].join("\n");
+}
+
+/** Lines above a table: where, among what, how often. */
+export function headOf({ machine, repeats }: Pick<BenchmarkResult, "machine" | "repeats">): string[] {
   return [
     `${machine.processor}, ${machine.cores} cores, ${machine.platform}, node ${machine.node}`,
-    `load before ${machine.loadBefore.toFixed(2)}, after ${machine.loadAfter.toFixed(2)}; ${result.repeats} repeats; min / median / max`,
+    `load before ${machine.loadBefore.toFixed(2)}, after ${machine.loadAfter.toFixed(2)}; ${repeats} repeats; min / median / max`,
     "",
-    ...aligned(rows),
-  ].join("\n");
+  ];
 }
 
 function codecRows(speed: CodecSpeed): Row[] {
@@ -72,16 +76,16 @@ function shareText(share: Spread): string {
   return `${percent(share)} of the matrix probe`;
 }
 
-function figures({ min, median, max }: Spread): string {
+export function figures({ min, median, max }: Spread): string {
   return [min, median, max].map(figure).join(" / ");
 }
 
-function percent({ min, median, max }: Spread): string {
+export function percent({ min, median, max }: Spread): string {
   return `${[min, median, max].map((value) => figure(100 * value)).join(" / ")} %`;
 }
 
 /** Three significant digits, without exponents. */
-function figure(value: number): string {
+export function figure(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
@@ -89,7 +93,7 @@ function mebibytes(bytes: number | null): string {
   return bytes === null ? "not known here" : `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }
 
-function aligned(rows: readonly Row[]): string[] {
+export function aligned(rows: readonly Row[]): string[] {
   const widthOf = (column: 0 | 1) => Math.max(...rows.map((row) => row[column].length));
   const [first, second] = [widthOf(0), widthOf(1)];
   return rows.map(([what, spread, baseline]) =>

@@ -3,59 +3,38 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { OuterloopError, type RunResult, runResult } from "../../schemas/index.ts";
+import type { RunResult } from "../../schemas/index.ts";
 import { type TreeMemory, treeMemory } from "./process-tree.ts";
 import type { WholeRun } from "./result.ts";
 import { spreadOf } from "./spread.ts";
+import { runUp } from "./up-process.ts";
 
 const ROUNDS = 4;
 const SAMPLE_MS = 500;
-const bin = fileURLToPath(new URL("../../bin/outerloop.js", import.meta.url));
 
 /** `onLine` gets what the run says on the way. Typed error `run-failed`. */
 export async function measureRun(onLine: (line: string) => void): Promise<WholeRun> {
   const dataDir = await mkdtemp(join(tmpdir(), "outerloop-benchmark-"));
-  const child = spawn(
-    process.execPath,
-    [bin, "up", "--rounds", String(ROUNDS), "--json", "--data-dir", dataDir],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const samples: TreeMemory[] = [];
+  let sampling: Promise<void> | undefined;
   try {
-    const ended = endOf(child);
-    const samples: TreeMemory[] = [];
-    const sampling = sampleUntil(child, samples);
-    const { code, output } = await collect(child, ended, onLine);
+    const result = await runUp({
+      args: ["--rounds", String(ROUNDS), "--data-dir", dataDir],
+      onLine,
+      onStart: (child) => {
+        sampling = sampleUntil(child, samples);
+      },
+    });
     await sampling;
-    if (code !== 0) throw new OuterloopError("run-failed", `outerloop up ended with status ${code}`);
-    return summarise(runResult.parse(JSON.parse(output)), samples);
+    return summarise(result, samples);
   } finally {
-    await stop(child);
     await rm(dataDir, { recursive: true, force: true });
   }
-}
-
-function endOf(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => resolve(code));
-  });
-}
-
-async function collect(child: ChildProcess, ended: Promise<number | null>, onLine: (line: string) => void) {
-  let output = "";
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    for (const line of text.split("\n")) if (line.startsWith("round ")) onLine(line);
-  });
-  return { code: await ended, output };
 }
 
 async function sampleUntil(child: ChildProcess, samples: TreeMemory[]): Promise<void> {
@@ -64,13 +43,6 @@ async function sampleUntil(child: ChildProcess, samples: TreeMemory[]): Promise<
     if (memory !== null) samples.push(memory);
     await sleep(SAMPLE_MS);
   }
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
-  await ended;
 }
 
 function summarise(result: RunResult, samples: readonly TreeMemory[]): WholeRun {
