@@ -154,7 +154,7 @@ it("LocalStack signs buckets with its own keys alone, and takes MinIO's for queu
   expect(sent.MessageId).toEqual(expect.any(String));
 });
 
-it("MinIO keeps an event for a listener that comes later, and says who it is", async () => {
+it("MinIO tells its webhook of an object at once, and says who it is", async () => {
   const port = await freePort();
   const webhook = { url: `http://127.0.0.1:${port}/events`, token: "a-token-of-this-test" };
   const minio = owned(await startMinio({ webhook }));
@@ -167,8 +167,6 @@ it("MinIO keeps an event for a listener that comes later, and says who it is", a
       NotificationConfiguration: { QueueConfigurations },
     }),
   );
-  await client.send(new PutObjectCommand({ Bucket: "events", Key: "uploads/a b", Body: "content" }));
-
   const arrived = Promise.withResolvers<{ authorization: string | undefined; body: string }>();
   const listener = createServer(async (request, response) => {
     const { authorization } = request.headers;
@@ -177,10 +175,12 @@ it("MinIO keeps an event for a listener that comes later, and says who it is", a
     if (body !== "") arrived.resolve({ authorization, body });
   });
   listener.listen(port, "127.0.0.1");
+  await once(listener, "listening");
   cleanUps.push(
     async () => void listener.close(),
     async () => listener.closeAllConnections(),
   );
+  await client.send(new PutObjectCommand({ Bucket: "events", Key: "uploads/a b", Body: "content" }));
   const { authorization, body } = await arrived.promise;
   expect(authorization).toBe(`Bearer ${webhook.token}`);
   expect(JSON.parse(body)).toMatchObject({
@@ -262,7 +262,7 @@ it("compose.yaml starts the same MinIO and LocalStack with the same settings", a
   expect(compose).toContain("image: localstack/localstack:4.14.0");
 
   const webhook = { url: "http://host.docker.internal:4650/events", token: "local-events-token" };
-  const settings = { ...minioSettings({ webhook, folder: "/" }), ...localStackSettings({ port: 4566 }) };
+  const settings = { ...minioSettings({ webhook }), ...localStackSettings({ port: 4566 }) };
   // The image serves its page.
   delete settings.MINIO_BROWSER;
   for (const [name, value] of Object.entries(settings)) {
