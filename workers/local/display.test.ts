@@ -38,7 +38,7 @@ it("off a terminal a round is one plain line, and one more for each update that 
   display.event("peer-1", { kind: "step", round: 4, step: 1, of: 15, loss: 2, at: 0 });
   display.end();
   expect(text()).toBe(
-    "round  3  loss 2.500  selected 2  refused 1  up 41.0 kB  down 120.4 kB  1.36 s: " +
+    "round  3  loss 2.500  selected 2  not used 1  up 41.0 kB  down 120.4 kB  1.36 s: " +
       "train 1.00  upload 0.01  check 0.02  evaluate 0.20  aggregate 0.03  publish 0.10\n" +
       "    cccccccc makes the model worse\n",
   );

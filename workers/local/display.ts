@@ -164,7 +164,7 @@ function roundText({
   const parts = (["train", "upload", "check", "evaluate", "aggregate", "publish"] as const).map(
     (part) => `${part} ${seconds[part].toFixed(2)}`,
   );
-  const head = `round ${String(round).padStart(String(rounds).length)}  ${loss}  selected ${selected.length}  refused ${refused.length}`;
+  const head = `round ${String(round).padStart(String(rounds).length)}  ${loss}  selected ${selected.length}  not used ${refused.length}`;
   return [
     `${head}  up ${kilobytes(bytesUp)}  down ${kilobytes(bytesDown)}  ${seconds.total.toFixed(2)} s: ${parts.join("  ")}`,
     ...refused.map(({ peer, reason }) => `    ${peer.slice(0, 8)} ${reason}`),

@@ -24,7 +24,7 @@ export function summaryText(result: RunResult, page: string | null, dataDir: str
     "",
     table(["peer", "behaviour", "selected", "not used", "last reason"], rows),
     "",
-    `held-out loss   ${result.initialHeldOutLoss.toFixed(3)} -> ${result.finalHeldOutLoss.toFixed(3)} nats/byte in ${rounds.length} rounds, ${result.wallSeconds.toFixed(1)} s`,
+    `held-out loss   ${result.initialHeldOutLoss.toFixed(3)} -> ${result.finalHeldOutLoss.toFixed(3)} nats/token in ${rounds.length} rounds, ${result.wallSeconds.toFixed(1)} s`,
     `parameters      bit-identical on every peer in ${agree} of ${rounds.length} rounds${last ? `, now ${last.stateHash.slice(0, 16)}` : ""}`,
     `payload         ${kilobytes((last?.bytesUp ?? 0) / Math.max(1, peers.length))} a peer and round, ${result.compressionFactor.payload.toFixed(1)} times smaller than dense float32 (a chunk: ${result.compressionFactor.chunk.toFixed(1)})`,
     `beside training ${(overhead[Math.floor(overhead.length / 2)] ?? 0).toFixed(2)} s a round (median); codec ${result.codec}`,

@@ -133,7 +133,7 @@ export function drawLoss(next) {
   setText(find("#loss-now"), latest == null ? NOTHING : figure(latest, 4));
   setText(
     find("#loss-change"),
-    moved === null ? "nats/byte" : `nats/byte, ${change(moved, 4)} since the start`,
+    moved === null ? "nats/token" : `nats/token, ${change(moved, 4)} since the start`,
   );
   setAttribute(
     container,
