@@ -19,6 +19,7 @@ import {
 } from "../functions/triggers/lambda/testing/lambda-process.ts";
 import { tick } from "../functions/triggers/tick.ts";
 import type { FunctionName } from "../infra/bundle.ts";
+import { loadCodec } from "../native/codec.ts";
 import { derivedSeed, keys, toHex } from "../schemas/index.ts";
 import { chainLength } from "../workers/local/create-run.ts";
 
@@ -192,7 +193,7 @@ describe("a function as it is deployed", () => {
     const submission = aws.objects.get(keys.submission(world.run, 1, peer.publicKey));
     expect(JSON.parse(String(submission?.bytes)).body).toMatchObject({ peer: peer.publicKey, refusal: null });
     expect(sentTo("ticks")).toContain(JSON.stringify({ type: "tick", run: world.run }));
-    expect(readyLine(await lambda.stop())).toMatchObject({ codec: "native" });
+    expect(readyLine(await lambda.stop())).toMatchObject({ codec: loadCodec().backend });
     expect(secretsAsked()).toEqual(["coordinator"]);
   });
 

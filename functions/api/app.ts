@@ -5,20 +5,19 @@
  * @module
  */
 import { OpenAPIHono, z } from "@hono/zod-openapi";
-import { Hono } from "hono";
+import type { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { firstIssues, isPublicKey, OuterloopError, runId } from "../../schemas/index.ts";
 import { runsOf } from "../rounds/runs.ts";
 import { readStatus } from "../rounds/status.ts";
 import { notificationRoutes } from "../storage/notification-routes.ts";
 import { objectRoutes } from "../storage/object-routes.ts";
-import type { Queue } from "../storage/queue.ts";
-import { checkReceive } from "../storage/queue-checks.ts";
 import { queueRoutes } from "../storage/queue-routes.ts";
 import { sendTick } from "../triggers/environment.ts";
 import type { ApiEnvironment } from "./environment.ts";
 import { answerError } from "./errors.ts";
 import { acceptHeldOut, acceptReport, readTicketsFor, requireEvaluator } from "./evaluate.ts";
+import { jobsOf } from "./jobs.ts";
 import { objectRedirects } from "./object-redirects.ts";
 import { pageRoutes } from "./page/page.ts";
 import { createPositions } from "./position.ts";
@@ -112,12 +111,8 @@ export function createApi(environment: ApiEnvironment) {
     await next();
   });
   // The body is read already, and signed: the queue's routes get it afresh.
-  const jobs = new Hono().route(
-    "/runs/:run/jobs",
-    queueRoutes({ queue: withShortWaits(environment.jobs, environment.holdSeconds) }),
-  );
-  app.post("/runs/:run/jobs/*", (c) =>
-    jobs.request(new URL(c.req.url).pathname, {
+  app.post("/runs/:run/jobs/:operation", (c) =>
+    queueRoutes({ queue: jobsOf(c.req.param("run"), environment) }).request(`/${c.req.param("operation")}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: new Uint8Array(c.var.body),
@@ -150,17 +145,6 @@ export function createApi(environment: ApiEnvironment) {
   }
   app.route("/", pageRoutes());
   return app;
-}
-
-/** An evaluator that waits for a job holds a connection, and where that is paid for it may not wait long. */
-function withShortWaits(queue: Queue, mostSeconds: number): Queue {
-  return {
-    ...queue,
-    async receive(options) {
-      const { waitMs } = checkReceive(options);
-      return queue.receive({ ...options, waitSeconds: Math.min(waitMs / 1_000, mostSeconds) });
-    },
-  };
 }
 
 function objectsOf({ store, objects }: ApiEnvironment): Hono {

@@ -52,6 +52,16 @@ describe("the client", () => {
     expect(await codeOf(client().runs())).toBe("accepted");
   });
 
+  it("asks again when it was one of too many, for jobs as for all else", async () => {
+    const tooMany = () => Response.json({ message: "Too Many Requests" }, { status: 429 });
+    answers(tooMany, tooMany);
+    expect((await client().register(run.run, run.registration(ann))).outcome).toBe("created");
+    answers(tooMany);
+    const jobs = client({ key: keyOf("evaluator-1") }).jobs(run.run);
+    expect(await jobs.receive({ leaseSeconds: 30 })).toEqual([]);
+    expect(sent.length).toBe(5);
+  });
+
   it("gives up when its patience is over, with a type", async () => {
     answers(...new Array(100).fill(down));
     expect(await codeOf(client({ patienceSeconds: 0 }).runs())).toBe("service-unreachable");

@@ -41,6 +41,7 @@ export interface ApiClientOptions {
 }
 
 /** Jobs come through the same port as any queue. */
+export { keepLease } from "../storage/heartbeat.ts";
 export type { Message, Queue };
 export type ApiClient = ReturnType<typeof createApiClient>;
 
@@ -169,21 +170,22 @@ export function createApiClient(options: ApiClientOptions) {
         fetch: (url, init) =>
           patiently(async () => {
             const response = await send(url.slice(coordinator.length), new TextEncoder().encode(init.body));
-            if (response.status >= 500) throw await refusal(response);
+            if (response.status >= 500 || response.status === 429) throw await refusal(response);
             return response;
           }),
       }),
   };
 }
 
-/** A refusal by its code; 503 means that the coordinator itself waits for its store or queue. */
+/** A refusal by its code; 503: the coordinator itself waits for its store or queue; 429: too many ask at once. */
 async function refusal(response: Response): Promise<OuterloopError> {
   const error = await errorFrom(response);
-  if (response.status !== 503) return error;
+  if (response.status !== 503 && response.status !== 429) return error;
   return new OuterloopError("service-unreachable", error.message, { code: error.code }, error);
 }
 
-function isTransient(error: unknown): boolean {
+/** True for what another try may not meet again: nobody answered, or not with what was asked for. */
+export function isTransient(error: unknown): boolean {
   return (
     isOuterloopError(error, "service-unreachable") ||
     isOuterloopError(error, "internal") ||

@@ -4,11 +4,12 @@
  * @module
  */
 import { keys } from "../../schemas/index.ts";
+import { phaseBeganMs } from "../coordinator/deadlines.ts";
 import { decide } from "../coordinator/decide.ts";
 import type { Decision, DecisionObject, Nudge } from "../coordinator/decision.ts";
 import type { RoundFacts } from "../coordinator/facts.ts";
 import { recordOnce } from "./objects.ts";
-import { moveHead, publishRound } from "./publish.ts";
+import { publish } from "./publish.ts";
 import { readFacts } from "./read-facts.ts";
 import type { RunContext } from "./run-context.ts";
 
@@ -26,10 +27,14 @@ export interface Advanced {
 export interface AdvanceOptions {
   /** A round known to be open or past; the head's where none is given. */
   from?: number | undefined;
-  /** Called at once for each phase that is entered, so that its work begins before the next read. */
+  /** Called before a decision object is recorded: from then on its work is owed, come what may. */
+  onRecord?: () => void;
+  /** True: a phase was entered, and what it sets going was not asked for yet, because something failed in between. */
+  owed?: boolean;
+  /** Called once with what the phase sets going, if it was entered now or is owed. */
   send: (nudges: readonly Nudge[]) => Promise<void>;
-  /** Given by the sweep: called with what a phase waits for, though it was not entered now. */
-  remind?: ((nudges: readonly Nudge[]) => Promise<void>) | undefined;
+  /** Given by the sweep: called with what a phase that was entered `ageMs` ago still waits for. */
+  remind?: ((nudges: readonly Nudge[], ageMs: number) => Promise<void>) | undefined;
   /** Called for every round that has just finished, after the head was moved: peers must not wait for this work. */
   onFinished?: (round: number) => Promise<void>;
 }
@@ -43,18 +48,16 @@ export async function advance(context: RunContext, options: AdvanceOptions): Pro
     from = facts.round;
     const decision = decide(facts, asOfMs);
     if (decision.record === null || context.secrets === undefined) {
-      if (context.secrets !== undefined) await moveHead(context, facts, asOfMs);
+      if (recorded.length > 0 || options.owed === true) await options.send(decision.nudges);
+      else await options.remind?.(decision.nudges, asOfMs - phaseBeganMs(facts));
+      if (context.secrets !== undefined) await publish(context, facts, asOfMs);
       for (const round of finished) await options.onFinished?.(round);
-      if (recorded.length > 0) await options.send(decision.nudges);
-      else await options.remind?.(decision.nudges);
       return { facts, asOfMs, decision, recorded, finished };
     }
+    options.onRecord?.();
     await record(context, facts.round, decision.record);
     recorded.push({ type: decision.record.type, round: facts.round });
-    if (decision.record.type === "manifest") {
-      await publishRound(context, facts.round);
-      finished.push(facts.round);
-    }
+    if (decision.record.type === "manifest") finished.push(facts.round);
   }
 }
 

@@ -16,6 +16,24 @@ it("results come in the order of the items, whoever is done first, and not all w
   expect(most).toBe(32);
 });
 
+it("after a failure nothing is begun, and all that had begun has ended when the caller hears of it", async () => {
+  const begun: number[] = [];
+  const ended: number[] = [];
+  const failing = inParallel(
+    Array.from({ length: 1_000 }, (_, i) => i),
+    async (item) => {
+      begun.push(item);
+      await new Promise((next) => setImmediate(next));
+      if (item === 3) throw new Error("three");
+      await new Promise((next) => setImmediate(next));
+      ended.push(item);
+    },
+  );
+  await expect(failing).rejects.toThrow("three");
+  expect(begun.length).toBeLessThanOrEqual(64);
+  expect(ended.length).toBe(begun.length - 1);
+});
+
 it("a failure is the caller's, and nothing of nothing is nothing", async () => {
   const failing = inParallel([1, 2, 3], async (item) => {
     if (item === 2) throw new Error("two");

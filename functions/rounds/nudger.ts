@@ -14,14 +14,14 @@ const MAX_REMEMBERED = 10_000;
 export interface Nudger {
   /** Asks for work. */
   send(nudges: readonly Nudge[]): Promise<void>;
-  /** Asks again for work that was asked for when its phase was entered. */
-  remind(nudges: readonly Nudge[]): Promise<void>;
+  /** Asks again for work that was asked for when its phase was entered, `ageMs` ago. */
+  remind(nudges: readonly Nudge[], ageMs: number): Promise<void>;
 }
 
 export interface NudgerOptions {
   /** How soon the same work is asked for again. */
   resendSeconds: Record<Nudge["queue"], number>;
-  /** Queues of which another process may have asked a moment ago: a reminder of what is new here waits its time. */
+  /** Queues of which another process asked when the phase was entered: a reminder waits as if it had been this one. */
   sentElsewhere?: readonly Nudge["queue"][];
   now?: () => number;
 }
@@ -30,15 +30,16 @@ export function createNudger(queues: { shards: Queue; jobs: Queue }, options: Nu
   const { resendSeconds, sentElsewhere = [], now = Date.now } = options;
   const sentAt = new Map<string, number>();
 
-  const ask = async (nudges: readonly Nudge[], waiting: readonly Nudge["queue"][]) => {
+  /** `otherMs`: how long ago another process asked. */
+  const ask = async (nudges: readonly Nudge[], otherMs: (nudge: Nudge) => number) => {
     await inParallel(nudges, async (nudge) => {
       const key = hashOf(nudge);
       const last = sentAt.get(key);
-      if (last !== undefined && now() - last < 1_000 * resendSeconds[nudge.queue]) return;
+      const ageMs = last === undefined ? otherMs(nudge) : now() - last;
+      if (ageMs < 1_000 * resendSeconds[nudge.queue]) return;
       sentAt.delete(key);
       sentAt.set(key, now());
       if (sentAt.size > MAX_REMEMBERED) sentAt.delete(sentAt.keys().next().value ?? "");
-      if (last === undefined && waiting.includes(nudge.queue)) return;
       try {
         await queues[nudge.queue].send(JSON.stringify(nudge.message));
       } catch (error) {
@@ -48,7 +49,8 @@ export function createNudger(queues: { shards: Queue; jobs: Queue }, options: Nu
     });
   };
   return {
-    send: (nudges) => ask(nudges, []),
-    remind: (nudges) => ask(nudges, sentElsewhere),
+    send: (nudges) => ask(nudges, () => Number.POSITIVE_INFINITY),
+    remind: (nudges, ageMs) =>
+      ask(nudges, ({ queue }) => (sentElsewhere.includes(queue) ? ageMs : Number.POSITIVE_INFINITY)),
   };
 }

@@ -20,26 +20,44 @@ import type { RoundFacts } from "../coordinator/facts.ts";
 import { ledgerPages } from "../coordinator/ledger.ts";
 import { receiptsPages } from "../coordinator/receipts.ts";
 import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
-import { secretsOf, writeDerivedFact } from "./objects.ts";
+import { readFact, secretsOf, writeDerivedFact } from "./objects.ts";
 import type { RunContext } from "./run-context.ts";
 
-/** Writes receipts and ledger of a finished round; the first ledger page last, because it stands for all of them. */
+/** Writes what follows from the last finished round, unless somebody has, then moves the head: whoever sees it, finds all. */
+export async function publish(context: RunContext, facts: RoundFacts, asOfMs: number): Promise<void> {
+  const last = facts.round - 1;
+  if (last > 0 && (await readFact(context, "ledger", keys.ledger(context.run, last, 0))) === null)
+    await publishRound(context, last);
+  await moveHead(context, facts, asOfMs);
+}
+
+/**
+ * Writes receipts and ledger of a finished round; the first ledger page last, because it stands for all of them. Other
+ * bytes in one place are an alarm (`derived-object-differs`), thrown once all else is written: no round may stick on it.
+ */
 export async function publishRound(context: RunContext, round: number): Promise<void> {
   const finished = await readFinishedRound(context, round);
-  for (const page of receiptsPages(finished)) {
-    await writeDerivedFact(context, "receipts", keys.receipts(context.run, round, page.page), page);
-  }
   const entries = [...(await ledgerOf(context, round)).values()];
-  for (const page of ledgerPages(entries, finished).reverse()) {
-    await writeDerivedFact(context, "ledger", keys.ledger(context.run, round, page.page), page);
+  const alarms: unknown[] = [];
+  const write: typeof writeDerivedFact = (...args) =>
+    writeDerivedFact(...args).catch((error: unknown) => {
+      if (!isOuterloopError(error, "derived-object-differs")) throw error;
+      alarms.push(error);
+    });
+  for (const page of receiptsPages(finished)) {
+    await write(context, "receipts", keys.receipts(context.run, round, page.page), page);
   }
+  for (const page of ledgerPages(entries, finished).reverse()) {
+    await write(context, "ledger", keys.ledger(context.run, round, page.page), page);
+  }
+  if (alarms.length > 0) throw alarms[0];
 }
 
 /**
  * Moves the head to the open round, if it is not there already. Only forward: a function with old eyes that meets a
  * newer head leaves it alone.
  */
-export async function moveHead(context: RunContext, facts: RoundFacts, asOfMs: number): Promise<void> {
+async function moveHead(context: RunContext, facts: RoundFacts, asOfMs: number): Promise<void> {
   const { run, store } = context;
   const current = await store.get(keys.head(run));
   const next: Head = {

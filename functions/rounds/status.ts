@@ -25,6 +25,7 @@ import { lowerMedian } from "../coordinator/norms.ts";
 import { receiptsOf } from "../coordinator/receipts.ts";
 import { listAll } from "../storage/object-store.ts";
 import { ledgerOf, readFinishedRound } from "./history.ts";
+import { inParallel } from "./in-parallel.ts";
 import { readFact, readForeignFact } from "./objects.ts";
 import { readFacts } from "./read-facts.ts";
 import type { RunContext } from "./run-context.ts";
@@ -140,10 +141,8 @@ async function settledSummary(
 ): Promise<Omit<RoundSummary, "heldOutLoss" | "stateHash">> {
   const finished = await readFinishedRound(context, round);
   const receipts = receiptsOf(finished);
-  const committed = await Promise.all(
-    finished.close.body.submissions.map(({ peer }) =>
-      readForeignFact(context, "commit", keys.commit(context.run, round, peer), peer),
-    ),
+  const committed = await inParallel(finished.close.body.submissions, ({ peer }) =>
+    readForeignFact(context, "commit", keys.commit(context.run, round, peer), peer),
   );
   const bytesUp = committed
     .flatMap((commit) => commit?.body.shards ?? [])

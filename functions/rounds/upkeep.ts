@@ -1,16 +1,14 @@
 /**
- * Work off the critical path: states, held-out losses, and receipts or ledgers that a crash left unwritten.
+ * Work off the critical path: states and held-out losses.
  *
  * @module
  */
 import { keys, prefixes } from "../../schemas/index.ts";
 import type { Nudge } from "../coordinator/decision.ts";
-import { readManifest } from "./history.ts";
 import { readFact } from "./objects.ts";
-import { publishRound } from "./publish.ts";
 import type { RunContext } from "./run-context.ts";
 
-/** Rounds that the sweep looks back over: older gaps are beyond what a crash leaves. */
+/** Rounds that the sweep looks back over for a held-out loss: nobody asks for one that is older. */
 export const LOOK_BACK_ROUNDS = 50;
 
 /** What a round that has just finished sets going. Round 0 is the genesis: only its held-out loss is missing. */
@@ -18,23 +16,31 @@ export function workAfter(context: RunContext, round: number): Nudge[] {
   return [...stateNudges(context, round), ...heldOutNudges(context, round)];
 }
 
-/** Finds and mends what is missing behind the open round; returns the work to ask for again. */
+/** What is missing behind the open round, older rounds first: a state needs the one before it. */
 export async function missingWork(context: RunContext, openRound: number): Promise<Nudge[]> {
-  const { run, store } = context;
-  const nudges: Nudge[] = [];
+  return [...(await missingStates(context, openRound)), ...(await missingHeldOut(context, openRound))];
+}
+
+/** However long ago it was: every later state builds on the oldest that is missing. */
+async function missingStates(context: RunContext, openRound: number): Promise<Nudge[]> {
+  const nudges: Nudge[][] = [];
+  for (let round = openRound - 1; round > 0; round--) {
+    const due = stateNudges(context, round);
+    if (due.length === 0) continue;
+    if ((await readFact(context, "state", keys.state(context.run, round))) !== null) break;
+    nudges.unshift(due);
+  }
+  return nudges.flat();
+}
+
+async function missingHeldOut(context: RunContext, openRound: number): Promise<Nudge[]> {
+  const nudges: Nudge[][] = [];
   for (let round = openRound - 1; round >= Math.max(0, openRound - LOOK_BACK_ROUNDS); round--) {
-    const heldOut = heldOutNudges(context, round);
-    if (heldOut.length > 0 && (await isEmpty(context, prefixes.heldOut(run, round)))) nudges.push(...heldOut);
-    if (round === 0) break;
-    if ((await readManifest(context, round)) === null) continue;
-    if ((await store.head(keys.ledger(run, round, 0))) === null) await publishRound(context, round);
-    const states = stateNudges(context, round);
-    if (states.length > 0 && (await readFact(context, "state", keys.state(run, round))) === null)
-      nudges.push(...states);
+    const due = heldOutNudges(context, round);
+    if (due.length > 0 && (await isEmpty(context, prefixes.heldOut(context.run, round)))) nudges.unshift(due);
     else if (nudges.length === 0 && round < openRound - 2) break;
   }
-  // Older rounds first: a state needs the one before it.
-  return nudges.reverse();
+  return nudges.flat();
 }
 
 async function isEmpty(context: RunContext, prefix: string): Promise<boolean> {

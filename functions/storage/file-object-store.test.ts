@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -42,6 +51,37 @@ describe("the file store", () => {
     open();
     expect(temporaries()).toEqual(["in-use"]);
   });
+
+  // Versions are found by what tells an object from one deleted before it, which no copy keeps.
+  test.each([true, false])(
+    "a copy of its folder is the same store, times kept: %s",
+    async (preserveTimestamps) => {
+      const store = open();
+      for (const key of ["kept", "run/head.json"]) {
+        await store.putIfAbsent(key, bytesOf("1"));
+        for (const version of ["2", "3"])
+          await store.compareAndSwap(key, bytesOf(version), (await store.head(key))?.etag ?? null);
+      }
+      const copied = `${root}-copy`;
+      cpSync(root, copied, { recursive: true, preserveTimestamps });
+      try {
+        const copy = createFileObjectStore({ root: copied, ...tickets });
+        expect((await copy.list("")).objects.map(({ key }) => key)).toEqual(["kept", "run/head.json"]);
+        const head = await copy.get("run/head.json");
+        expect(head?.bytes).toEqual(bytesOf("3"));
+        expect((await copy.compareAndSwap("run/head.json", bytesOf("4"), head?.etag ?? null)).outcome).toBe(
+          "swapped",
+        );
+        expect((await copy.get("run/head.json"))?.bytes).toEqual(bytesOf("4"));
+        await copy.delete("run/head.json");
+        await copy.putIfAbsent("run/head.json", bytesOf("5"));
+        expect((await copy.get("run/head.json"))?.bytes).toEqual(bytesOf("5"));
+        expect((await copy.get("kept"))?.bytes).toEqual(bytesOf("3"));
+      } finally {
+        rmSync(copied, { recursive: true });
+      }
+    },
+  );
 
   test("a process that slept over later versions loses its swap, even with every old name free again", async () => {
     const store = open();

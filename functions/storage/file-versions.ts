@@ -64,12 +64,13 @@ export async function openCurrent(path: string): Promise<OpenVersion | null> {
     const opened = await openWithStat(path);
     if (opened === null) return null;
     if (!isMarked(opened.stat)) return { version: 1, first: opened.stat, ...opened };
-    const versions = versionsFolder(path, opened.stat);
-    const name = await currentName(versions);
+    const versions = await findVersions(path, opened.stat);
+    const name = versions === null ? null : await currentName(versions);
     if (name !== null && versionOf(name) === 1) return { version: 1, first: opened.stat, ...opened };
     await opened.file.close();
     // Gone between the listing and the open: a swap (or a deletion) won, look again.
-    const current = name === null ? null : await openWithStat(join(versions, name, name));
+    const current =
+      versions === null || name === null ? null : await openWithStat(join(versions, name, name));
     if (name !== null && current !== null)
       return { version: versionOf(name), first: opened.stat, ...current };
   }
@@ -112,7 +113,8 @@ export async function deleteObject(folder: DurableFolder, path: string): Promise
   await syncFolder(dirname(path));
   if (!isMarked(first)) return;
   const waste = folder.temporaryPath();
-  await ifThere(rename(versionsFolder(path, first), waste));
+  const versions = await findVersions(path, first);
+  if (versions !== null) await ifThere(rename(versions, waste));
   await rm(waste, { recursive: true, force: true });
 }
 
@@ -127,7 +129,7 @@ async function markAsReplaced(
   try {
     const versions = versionsFolder(path, read);
     if (versionsFolder(path, first.stat) !== versions) return null;
-    if (isMarked(first.stat)) return versions;
+    if (isMarked(first.stat)) return await findVersions(path, first.stat);
     // Renamed into place with version 1 in it, because a folder that is not empty cannot be replaced by a rename: a
     // process that comes late never brings version 1 back.
     const prepared = folder.temporaryPath();
@@ -167,6 +169,22 @@ async function openWithStat(path: string): Promise<{ file: FileHandle; stat: Big
 async function currentName(versions: string): Promise<string | null> {
   const names = (await ifThere(readdir(versions))) ?? [];
   return names.sort((a, b) => versionOf(b) - versionOf(a))[0] ?? null;
+}
+
+/**
+ * The folder of versions of a marked first version; null: it is not there (any more). A copy of the whole store has other
+ * identities than its folders are named after: there it is the only folder of that object.
+ */
+async function findVersions(path: string, first: BigIntStats): Promise<string | null> {
+  const own = versionsFolder(path, first);
+  if ((await ifThere(stat(own))) !== null) return own;
+  const stem = `${basename(path).slice(0, -1)}!`;
+  const siblings = (await ifThere(readdir(dirname(path)))) ?? [];
+  const [only, ...others] = siblings.filter((name) => name.startsWith(stem));
+  const still = await ifThere(stat(path, { bigint: true }));
+  if (only === undefined || others.length > 0 || still === null) return null;
+  // Deleted and created again meanwhile: that folder is the new object's.
+  return versionsFolder(path, still) === own ? join(dirname(path), only) : null;
 }
 
 function versionsFolder(path: string, first: BigIntStats): string {

@@ -123,6 +123,21 @@ test("a queue that never answers means a lost lease when the lease must have end
   await kept;
 });
 
+test("an extension on its way arrives before the work counts as ended", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const { pass, finish, kept } = await setUp(() => ({ extend: () => arrived.promise }));
+  await pass(11);
+  finish("done");
+  let ended = false;
+  kept.then(() => {
+    ended = true;
+  });
+  await pass(2);
+  expect(ended).toBe(false);
+  arrived.resolve();
+  expect(await kept).toBe("done");
+});
+
 test("so does one whose answer hangs", async () => {
   const { pass, signal, finish, kept } = await setUp(() => ({ extend: () => new Promise(() => {}) }));
   await pass(30);

@@ -24,10 +24,12 @@ export async function keepLease<T>(
   { timer = systemTimer }: { timer?: Timer } = {},
 ): Promise<T> {
   const lost = new AbortController();
+  const leaseEnded = new Promise((resolve) => lost.signal.addEventListener("abort", resolve, { once: true }));
   const leaseMs = leaseSeconds * 1000;
   let over = false;
   let cancelBeat = () => {};
   let cancelEnd = () => {};
+  let beating = Promise.resolve();
 
   const beat = async (): Promise<void> => {
     // From when it is asked: the service's lease may begin then.
@@ -43,8 +45,10 @@ export async function keepLease<T>(
     schedule();
   };
   const schedule = () => {
-    if (!over) cancelBeat = timer(leaseMs / 3, () => void beat());
-    else cancelEnd();
+    if (over) return cancelEnd();
+    cancelBeat = timer(leaseMs / 3, () => {
+      beating = beat();
+    });
   };
   const end = (error = leaseLost(message.id)) => {
     over = true;
@@ -60,6 +64,8 @@ export async function keepLease<T>(
   } finally {
     over = true;
     cancelBeat();
+    // One on its way would come after what the caller does with the message next, and hide it again.
+    await Promise.race([beating, leaseEnded]);
     cancelEnd();
   }
 }

@@ -28,8 +28,10 @@ export interface TriggerEnvironment {
   readonly log: Log;
   /** Opens a run once and keeps it. */
   run(run: string): Promise<RunContext>;
-  /** Ticks of a run that are waiting in this process: they share one decision. */
+  /** The last tick of a run in this process: the next one waits for it. */
   readonly ticking: Map<string, Promise<unknown>>;
+  /** Runs of which this process has entered a phase and not asked for its work yet: something failed in between. */
+  readonly owing: Set<string>;
   /** The last round seen open in a run: where the next read begins. Shared by the handlers of a process. */
   readonly openRounds: Map<string, number>;
   /** Called after every tick that looked at a run (the embedded API pushes pictures to pages from it). */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { keys, parseSubmissionKey, parseUploadKey, prefixes } from "../../schemas/index.ts";
+import { keys, OuterloopError, parseSubmissionKey, parseUploadKey, prefixes } from "../../schemas/index.ts";
 import type { Nudge } from "../coordinator/decision.ts";
 import type { RunContext } from "../rounds/run-context.ts";
 import { missingWork } from "../rounds/upkeep.ts";
@@ -13,7 +13,9 @@ import { listAll } from "../storage/object-store.ts";
 import type { TriggerEnvironment } from "./environment.ts";
 import { tick } from "./tick.ts";
 
+/** Typed error `sweep-failed`, after all runs were looked after: some could not be. Why stands in the log. */
 export async function sweep(environment: TriggerEnvironment): Promise<void> {
+  const failed: string[] = [];
   for await (const { key } of listAll(environment.store, prefixes.active())) {
     const run = key.slice(prefixes.active().length);
     try {
@@ -21,8 +23,12 @@ export async function sweep(environment: TriggerEnvironment): Promise<void> {
     } catch (error) {
       // One run that cannot be looked after must not keep the others from it.
       environment.log("error", `sweep of ${run} failed: ${String(error)}`, { error });
+      failed.push(run);
     }
   }
+  // Where functions are counted by how they end, a failure that was only logged would never be noticed.
+  if (failed.length > 0)
+    throw new OuterloopError("sweep-failed", `could not look after ${failed.join(", ")}`);
 }
 
 async function sweepRun(environment: TriggerEnvironment, run: string): Promise<void> {

@@ -25,11 +25,16 @@ export async function tick(environment: TriggerEnvironment, run: string, sweep =
 }
 
 async function decideNow(environment: TriggerEnvironment, run: string, sweep: boolean): Promise<Advanced> {
-  const { nudger, log, openRounds, onTick } = environment;
+  const { nudger, log, openRounds, owing, onTick } = environment;
   const context = await environment.run(run);
   const advanced = await advance(context, {
     from: openRounds.get(run),
-    send: nudger.send,
+    onRecord: () => owing.add(run),
+    owed: owing.has(run),
+    send: async (nudges) => {
+      await nudger.send(nudges);
+      owing.delete(run);
+    },
     remind: sweep ? nudger.remind : undefined,
     onFinished: (round) => nudger.send(workAfter(context, round)),
   });

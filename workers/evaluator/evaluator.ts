@@ -4,8 +4,13 @@
  * @module
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ApiClient, Message, Queue } from "../../functions/api/client.ts";
-
+import {
+  type ApiClient,
+  isTransient,
+  keepLease,
+  type Message,
+  type Queue,
+} from "../../functions/api/client.ts";
 import { evaluatorJob, isOuterloopError, type SigningKey } from "../../schemas/index.ts";
 import { createLossModel } from "../model/index.ts";
 import type { Report } from "../peer/events.ts";
@@ -19,11 +24,14 @@ const LEASE_SECONDS = { shortest: 5, longest: 60 };
 const LONG_POLL_SECONDS = 10;
 const ANSWERED_AT_ONCE_MS = 500;
 const PAUSE_MS = 3_000;
-/** How long a job that is not for this evaluator stays away, so that somebody else may get it. */
-const FOREIGN_SECONDS = 5;
+/** How long an evaluator that nobody answers waits before it asks again. */
+const AWAY_MS = 5_000;
+/** How long a job that this version does not know stays away, so that somebody else may get it. */
+const UNKNOWN_SECONDS = 5;
 /** What a job can end with while the evaluator itself is well; after anything else the process had better begin anew. */
 const JOB_FAULTS = [
   "not-yet",
+  "lease-lost",
   "wrong-payload",
   "wrong-report",
   "missing-fact",
@@ -45,7 +53,7 @@ export interface EvaluatorOptions {
   signal: AbortSignal;
 }
 
-/** Works until `signal`. */
+/** Works until `signal`. Once it has begun, it waits for a coordinator that is away. */
 export async function runEvaluator({
   api,
   run,
@@ -77,20 +85,32 @@ export async function runEvaluator({
   report({ kind: "ready", who: key.publicKey });
   try {
     while (!signal.aborted) {
-      const askedAtMs = performance.now();
-      const messages = await queue.receive({
-        max: 1,
-        leaseSeconds,
-        waitSeconds: LONG_POLL_SECONDS,
-      });
-      for (const message of messages) await work(tools, queue, message, leaseSeconds);
-      // A coordinator that does not hold its answers back is asked again after a pause.
-      if (messages.length === 0 && performance.now() - askedAtMs < ANSWERED_AT_ONCE_MS) {
-        await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
+      try {
+        await takeJob(tools, queue, leaseSeconds, signal);
+      } catch (error) {
+        if (signal.aborted || !isTransient(error)) throw error;
+        report({ kind: "note", text: `${String(error)}; trying again` });
+        await sleep(AWAY_MS, undefined, { signal }).catch(() => {});
       }
     }
   } finally {
     await model.close();
+  }
+}
+
+/** Waits for a job and does it. */
+async function takeJob(
+  tools: EvaluatorTools,
+  queue: Queue,
+  leaseSeconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const askedAtMs = performance.now();
+  const messages = await queue.receive({ max: 1, leaseSeconds, waitSeconds: LONG_POLL_SECONDS });
+  for (const message of messages) await work(tools, queue, message, leaseSeconds);
+  // A coordinator that does not hold its answers back is asked again after a pause.
+  if (messages.length === 0 && performance.now() - askedAtMs < ANSWERED_AT_ONCE_MS) {
+    await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
   }
 }
 
@@ -101,20 +121,9 @@ async function work(
   leaseSeconds: number,
 ): Promise<void> {
   const job = parseJob(message.body);
-  // A job of another run, or one this version does not know, is for somebody else.
-  if (!job.success || job.data.run !== tools.view.run) return giveBack(queue, message, FOREIGN_SECONDS);
-  let working = true;
-  const heartbeat = setInterval(
-    () => {
-      queue.extend(message, leaseSeconds).catch((error: unknown) => {
-        // One that was on its way when the job was done finds no lease any more.
-        if (working) tools.report({ kind: "note", text: `heartbeat: ${String(error)}` });
-      });
-    },
-    (1_000 * leaseSeconds) / 3,
-  );
+  if (!job.success || job.data.run !== tools.view.run) return giveBack(queue, message, UNKNOWN_SECONDS);
   try {
-    await doJob(tools, job.data);
+    await keepLease(queue, message, leaseSeconds, (lease) => doJob(tools, job.data, lease));
     await queue.ack(message);
   } catch (error) {
     if (!isOuterloopError(error) || !JOB_FAULTS.includes(error.code)) throw error;
@@ -122,9 +131,6 @@ async function work(
       tools.report({ kind: "note", text: `${job.data.type} of round ${job.data.round}: ${error.message}` });
     }
     await giveBack(queue, message, TOO_EARLY_SECONDS);
-  } finally {
-    working = false;
-    clearInterval(heartbeat);
   }
 }
 

@@ -35,16 +35,23 @@ export interface EvaluatorTools {
   reported: Set<string>;
 }
 
-/** Does a job. Typed error `not-yet`: what it builds on is not published yet; the job comes again. */
-export function doJob(tools: EvaluatorTools, job: EvaluatorJob): Promise<void> {
-  return job.type === "judge" ? judge(tools, job.round, job.job) : scoreHeldOut(tools, job.round);
+/**
+ * Does a job, until `lease` aborts. Typed error `not-yet`: what it builds on is not published yet; the job comes again.
+ */
+export function doJob(tools: EvaluatorTools, job: EvaluatorJob, lease: AbortSignal): Promise<void> {
+  return job.type === "judge" ? judge(tools, job.round, job.job, lease) : scoreHeldOut(tools, job.round);
 }
 
 /**
  * Losses on the anchor batch and on each owner's data, before any update and after each one: base loss and tried
  * losses in one report, so that only differences within it are ever compared.
  */
-async function judge(tools: EvaluatorTools, round: number, jobName: string): Promise<void> {
+async function judge(
+  tools: EvaluatorTools,
+  round: number,
+  jobName: string,
+  lease: AbortSignal,
+): Promise<void> {
   const { view, key, tokens, model } = tools;
   const { run, api } = view;
   const name = `${round}/${jobName}`;
@@ -74,6 +81,8 @@ async function judge(tools: EvaluatorTools, round: number, jobName: string): Pro
     losses: [],
   };
   for (const payload of payloads) {
+    // Somebody else has the job, or will: two need not do it to the end.
+    lease.throwIfAborted();
     const tried = triedParameters(view, base.theta, close.body, roster.body.keep, payload);
     report.losses.push({ peer: payload.peer, losses: packLosses(await model.losses(tried, batch)) });
   }

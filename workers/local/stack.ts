@@ -59,6 +59,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     log,
     run,
     openRounds,
+    owing: new Set(),
     ticking: new Map(),
     onTick: (id) => changes.emit(id),
   };

@@ -30,12 +30,16 @@ export async function lockFolder(folder: string, purpose: string): Promise<Folde
   return { release: () => new Promise((done) => server.close(() => done())) };
 }
 
-/** Paths of sockets are short, those of folders need not be. */
+/**
+ * Paths of sockets are short, those of folders need not be. Linux (names that begin with a zero byte) and Windows keep
+ * sockets out of the file system, where one goes with its process; elsewhere it stays as a file, to be taken over.
+ */
 function addressOf(folder: string, purpose: string): string {
   const name = `outerloop-${createHash("sha256")
     .update(`${purpose}\n${resolve(folder)}`)
     .digest("hex")
     .slice(0, 24)}`;
+  if (process.platform === "linux") return `\0${name}`;
   return process.platform === "win32" ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
 }
 
@@ -49,7 +53,10 @@ function listen(address: string): Promise<Server | null> {
   });
 }
 
-/** The socket of a dead holder answers nobody: it is removed, and the lock is free. */
+/**
+ * The socket of a dead holder answers nobody: it is removed, and the lock is free. Two that take over in the same moment
+ * could both succeed, which is why this is only for systems that leave nothing else.
+ */
 async function takeOver(address: string): Promise<Server | null> {
   const alive = await new Promise<boolean>((done) => {
     const probe = connect(address, () => {
@@ -58,7 +65,7 @@ async function takeOver(address: string): Promise<Server | null> {
     });
     probe.once("error", () => done(false));
   });
-  if (alive) return null;
+  if (alive || !address.endsWith(".sock")) return null;
   try {
     unlinkSync(address);
   } catch (error) {

@@ -9,6 +9,7 @@ import {
   isOuterloopError,
   keys,
   type Manifest,
+  OuterloopError,
   type Position,
   parseUploadKey,
   type SigningKey,
@@ -73,7 +74,16 @@ function start(
   }: { api?: ApiClient; signal?: AbortSignal; report?: (event: { kind: WorkerEvent["kind"] }) => void } = {},
 ): Promise<string> {
   const innerLoop = async () => innerLoopOf(key);
-  return runPeer({ api, run: run.run, key, folder: folderOf(key), innerLoop, report, signal }).then(
+  return runPeer({
+    api,
+    run: run.run,
+    key,
+    folder: folderOf(key),
+    innerLoop,
+    report,
+    signal,
+    awayMs: 1,
+  }).then(
     () => "ended",
     (error: unknown) => (isOuterloopError(error) ? error.code : String((error as Error).name)),
   );
@@ -157,6 +167,42 @@ describe("peers", () => {
     expect(close.submissions.map(({ verdict }) => verdict)).toEqual(["included", "included"]);
     expect((await savedState(ann))?.parameters).toEqual((await savedState(ben))?.parameters);
   });
+});
+
+describe("peers of a coordinator that is away for longer than their patience", () => {
+  // Once the store's 5xx, if it lasted, was taken for a refusal: what was acknowledged never went up.
+  it.each(["upload", "commit", "announce", "position", "object"] as const)(
+    "wait for it, and lose nothing: %s",
+    async (operation) => {
+      const honest = clientOf(ann);
+      let failures = 5;
+      const busy = async (...args: never[]) => {
+        await turn();
+        if (failures-- > 0) throw new OuterloopError("store-busy", "the store answered 503");
+        return (honest[operation] as (...args: never[]) => Promise<unknown>)(...args);
+      };
+      let open = 2;
+      // The first look at a run still fails with its error: the address may be wrong.
+      const api = { ...honest, [operation]: operation === "object" ? honest.object : busy };
+      const ended = [
+        start(ann, {
+          api,
+          report: (event) => {
+            if (event.kind === "ready" && operation === "object") Object.assign(api, { object: busy });
+          },
+        }),
+        start(ben),
+      ].map((one) => one.finally(() => open--));
+      await drive(() => open === 0);
+      expect(await Promise.all(ended)).toEqual(["ended", "ended"]);
+      expect(failures).toBeLessThan(0);
+      for (const round of [1, 2])
+        expect((await run.close(round)).submissions.map(({ verdict }) => verdict)).toEqual([
+          "included",
+          "included",
+        ]);
+    },
+  );
 });
 
 describe("a coordinator that lies", () => {

@@ -7,7 +7,7 @@
  * @module
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ApiClient } from "../../functions/api/client.ts";
+import { type ApiClient, isTransient } from "../../functions/api/client.ts";
 import { roundWindows } from "../../functions/coordinator/assignment.ts";
 import type { Fact } from "../../functions/coordinator/facts.ts";
 import { rosterLink } from "../../functions/coordinator/seed-chain.ts";
@@ -42,9 +42,13 @@ export interface PeerOptions {
   innerLoop: (view: RunView) => Promise<InnerLoop>;
   report: Report;
   signal: AbortSignal;
+  awayMs?: number;
 }
 
-/** Trains until the run is finished, or until `signal`. */
+/** How long a peer that nobody answers waits before it looks again, unless it is told. */
+const AWAY_MS = 5_000;
+
+/** Trains until the run is finished, or until `signal`. Once it has begun, it waits for a coordinator that is away. */
 export async function runPeer(options: PeerOptions): Promise<void> {
   const { api, run, key, folder, report, signal } = options;
   const view = await openRunView(api, run);
@@ -57,7 +61,7 @@ export async function runPeer(options: PeerOptions): Promise<void> {
   try {
     const peer = new Peer(view, key, store, innerLoop, report, signal);
     report({ kind: "ready", who: key.publicKey });
-    await peer.train();
+    await peer.train(options.awayMs ?? AWAY_MS);
   } finally {
     await innerLoop.close();
   }
@@ -87,23 +91,40 @@ class Peer {
     this.#signal = signal;
   }
 
-  async train(): Promise<void> {
-    let state = (await this.#store.load()) ?? (await this.#begin());
+  async train(awayMs: number): Promise<void> {
     for (;;) {
-      const position = await this.#look();
-      if (position.round - 1 > state.round) state = await this.#catchUp(state, position.round - 1);
-      const round = state.round + 1;
-      if (!this.#announced.has(round)) await this.#announce(round, state, position.finished);
-      if (position.finished) return;
-      if (position.round === round && position.rosterStands && state.pending?.round !== round) {
-        state = await this.#takePart(round, state);
-      } else if (state.pending?.round === round && !this.#delivered.has(round)) {
-        await this.#deliver(state);
+      try {
+        if (await this.#goOn()) return;
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        if (!isTransient(error)) throw error;
+        // What is done is saved, and what is under way may be done again.
+        this.#report({ kind: "note", text: `${String(error)}; trying again` });
+        await sleep(awayMs, undefined, { signal: this.#signal });
       }
-      await this.#waitForNews(state.round, position);
     }
   }
 
+  /** Does what is next; true once the run is finished. */
+  async #goOn(): Promise<boolean> {
+    this.#state ??= (await this.#store.load()) ?? (await this.#begin());
+    const position = await this.#look();
+    if (position.round - 1 > this.#state.round) await this.#catchUp(this.#state, position.round - 1);
+    const { round: last, pending } = this.#state;
+    const round = last + 1;
+    if (!this.#announced.has(round)) await this.#announce(round, this.#state, position.finished);
+    if (position.finished) return true;
+    if (position.round === round && position.rosterStands && pending?.round !== round) {
+      await this.#takePart(round, this.#state);
+    } else if (pending?.round === round && !this.#delivered.has(round)) {
+      await this.#deliver(this.#state);
+    }
+    await this.#waitForNews(last, position);
+    return false;
+  }
+
+  /** As on disk; undefined: not read yet. */
+  #state: PeerState | undefined;
   /** Rounds whose payload is known to be up, or refused: nothing more to send. */
   readonly #delivered = new Set<number>();
   /** Rounds that this process has announced. */
@@ -139,23 +160,22 @@ class Peer {
   }
 
   /** Takes every outer step up to a round, settling the pending payload on the way. */
-  async #catchUp(from: PeerState, until: number): Promise<PeerState> {
-    let state = from;
+  async #catchUp(from: PeerState, until: number): Promise<void> {
     const start: AgreedParameters = { round: from.round, manifest: from.manifest, theta: from.parameters };
     await follow(this.#view, start, {
       until,
       onStep: async ({ after, manifest }) => {
-        const { pending } = state;
+        const before = this.#state ?? from;
+        const { pending } = before;
         const settles = pending !== null && pending.round <= after.round;
-        state = {
-          ...state,
+        const state = await this.#save({
+          ...before,
           round: after.round,
           manifest: after.manifest,
           parameters: after.theta,
-          error: settles ? await this.#settle(state.error, pending, manifest) : state.error,
+          error: settles ? await this.#settle(before.error, pending, manifest) : before.error,
           pending: settles ? null : pending,
-        };
-        await this.#store.save(state);
+        });
         const hash = await this.#announce(after.round + 1, state, false);
         this.#report({
           kind: "applied",
@@ -165,6 +185,12 @@ class Peer {
         });
       },
     });
+  }
+
+  /** What is saved is what is gone on from. */
+  async #save(state: PeerState): Promise<PeerState> {
+    await this.#store.save(state);
+    this.#state = state;
     return state;
   }
 
@@ -199,18 +225,16 @@ class Peer {
     return hash;
   }
 
-  async #takePart(round: number, before: PeerState): Promise<PeerState> {
+  async #takePart(round: number, before: PeerState): Promise<void> {
     const roster = await readSigned(this.#view, "roster", keys.roster(this.#view.run, round));
     const place = roster?.body.peers.findIndex(({ peer }) => peer === this.#key.publicKey) ?? -1;
     if (roster === null || place < 0) {
       if (!this.#left.has(round))
         this.#report({ kind: "note", text: `not in the roster of round ${round}: joining the next one` });
       this.#left.add(round);
-      return before;
+      return;
     }
-    const state = await this.#trainRound(roster.body, place, before);
-    await this.#deliver(state);
-    return state;
+    await this.#deliver(await this.#trainRound(roster.body, place, before));
   }
 
   async #trainRound(roster: Roster, place: number, before: PeerState): Promise<PeerState> {
@@ -233,9 +257,7 @@ class Peer {
         this.#report({ kind: "step", round: roster.round, step, of, loss });
       },
     });
-    const state = compressRound(this.#view, this.#key.publicKey, roster, before, trained);
-    await this.#store.save(state);
-    return state;
+    return this.#save(compressRound(this.#view, this.#key.publicKey, roster, before, trained));
   }
 
   /** Commits and uploads what is pending. Safe to repeat: the same bytes go up. */
@@ -250,7 +272,7 @@ class Peer {
       await uploadShards(api, run, round, shards, answer.tickets);
       this.#report({ kind: "uploaded", round });
     } catch (error) {
-      if (!isOuterloopError(error) || error.code === "service-unreachable") throw error;
+      if (!isOuterloopError(error) || isTransient(error)) throw error;
       // Too late, or refused: the receipt will say so, and the update goes back into the error state.
       this.#report({ kind: "note", text: `round ${round}: ${error.message}` });
     }

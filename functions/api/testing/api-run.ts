@@ -204,7 +204,7 @@ export class ApiRun {
     const environment: ApiEnvironment = {
       store,
       ticks: createMemoryQueue({ maxReceives: 5 }),
-      jobs: beside?.jobs ?? createMemoryQueue({ maxReceives: 5 }),
+      jobs: beside?.jobs ?? createMemoryQueue({ maxReceives: 5, now: () => Date.now() + clock.aheadMs }),
       key: async () => keyOf("api"),
       authority: AUTHORITY,
       pollAfterSeconds: 0.01,

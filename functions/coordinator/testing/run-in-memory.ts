@@ -234,6 +234,7 @@ export class RunInMemory {
       },
       ticking: new Map(),
       openRounds: new Map(),
+      owing: new Set(),
     };
   }
 

@@ -57,6 +57,7 @@ export async function openTriggerEnvironment(configuration: Configuration): Prom
     run,
     ticking: new Map(),
     openRounds: new Map(),
+    owing: new Set(),
   };
 }
 
