@@ -9,8 +9,9 @@ export default $config({
     return {
       name: APP,
       home: "aws",
-      // What a run has written is kept, and nobody removes a production stage without changing this line first.
+      // What a run has written outlives a production stage.
       removal: production ? "retain" : "remove",
+      // Nobody removes one by accident. To remove one, change this line and no other: see "Tear down" in operating.md.
       protect: production,
       providers: { aws: { region: stage.region } },
     };

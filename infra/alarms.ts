@@ -1,6 +1,9 @@
 /**
- * What wakes a person: dead letters, queues that nobody empties, functions that fail or are held back, a sweep that
- * no longer runs.
+ * What wakes a person: dead letters, queues that nobody empties, functions that fail or are held back, an API that
+ * answers with errors, a sweep that no longer runs.
+ *
+ * Errors of a function are those that end it. What `decide` and `shards` cannot do with a message shows in the age of
+ * its queue and among the dead letters; what the API cannot do it answers with a 5xx.
  *
  * @module
  */
@@ -14,10 +17,11 @@ const PERIOD_SECONDS = 300;
 const OLDEST_SECONDS: Record<QueueName, number> = { ticks: 1_800, shards: 900, jobs: 3_600 };
 /** A failure or two are retried and forgotten. */
 const ERRORS_IN_PERIOD = 5;
+/** The sweep runs five times in a period, give or take one, and is not retried. */
+const SWEEP_ERRORS_IN_PERIOD = 3;
 
 interface Watch {
-  /** `AWS/SQS` or `AWS/Lambda`, then the metric. */
-  metric: [namespace: "AWS/SQS" | "AWS/Lambda", name: string];
+  metric: [namespace: "AWS/SQS" | "AWS/Lambda" | "AWS/ApiGateway", name: string];
   dimensions: Record<string, $util.Input<string>>;
   statistic: "Maximum" | "Sum";
   /** Alarm at this value and above, or below it. */
@@ -30,6 +34,7 @@ interface Watch {
 export function createAlarms(
   queues: Queues,
   functions: Record<FunctionName, sst.aws.Function>,
+  gateway: sst.aws.ApiGatewayV2,
   email: string | undefined,
 ): void {
   const topic = new aws.sns.Topic("Alarms");
@@ -58,7 +63,7 @@ export function createAlarms(
     createAlarm(`${titleOf(name)}ErrorsAlarm`, topic, {
       ...about,
       metric: ["AWS/Lambda", "Errors"],
-      from: ERRORS_IN_PERIOD,
+      from: name === "sweep" ? SWEEP_ERRORS_IN_PERIOD : ERRORS_IN_PERIOD,
       description: `${name} fails again and again: its log says why.`,
     });
     createAlarm(`${titleOf(name)}ThrottlesAlarm`, topic, {
@@ -68,6 +73,14 @@ export function createAlarms(
       description: `${name} is held back by the account's limit of concurrent functions: ask AWS for more.`,
     });
   }
+  createAlarm("ApiAnswersAlarm", topic, {
+    metric: ["AWS/ApiGateway", "5xx"],
+    dimensions: { ApiId: gateway.nodes.api.id },
+    statistic: "Sum",
+    from: ERRORS_IN_PERIOD,
+    description:
+      "The API answers with errors of its own (5xx): the log of Api says why, or Lambda held it back.",
+  });
   createAlarm("SweepSilentAlarm", topic, {
     metric: ["AWS/Lambda", "Invocations"],
     dimensions: { FunctionName: functions.sweep.name },

@@ -8,6 +8,7 @@
  */
 import { bucketPolicy } from "./bucket-policy.ts";
 import { queuePrefix } from "./names.ts";
+import { PRODUCTION } from "./stage.ts";
 
 const UPLOADS_DAYS = 14;
 const INCOMPLETE_DAYS = 1;
@@ -15,8 +16,8 @@ const INCOMPLETE_DAYS = 1;
 export function createBucket(): aws.s3.Bucket {
   // Its name is this and seven digits of Pulumi's.
   const bucket = new aws.s3.Bucket(`${queuePrefix()}-store`.toLowerCase(), {
-    // Removing a stage that is not retained takes its objects along.
-    forceDestroy: $app.removal === "remove",
+    // Removing a stage takes its objects along. Production's nothing takes, whatever `sst.config.ts` says of removal.
+    forceDestroy: $app.stage !== PRODUCTION,
   });
   new aws.s3.BucketOwnershipControls("StoreOwnership", {
     bucket: bucket.bucket,

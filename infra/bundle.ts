@@ -68,9 +68,12 @@ export function copiedFiles(name: FunctionName, architecture: Architecture = "x8
   ];
 }
 
+/** The version whose options {@link esbuildOptions} repeats. With another one, compare them first. */
+export const SST_VERSION = "4.17.1";
+
 /**
- * What SST 4.17.1 passes to esbuild for these settings (`pkg/runtime/node/build.go`): the bundle is `bundle.mjs` at the
- * root of the function's folder, and its handler is called `bundle.handler`.
+ * What SST passes to esbuild for these settings (`pkg/runtime/node/build.go`): the bundle is `bundle.mjs` at the root of
+ * the function's folder, and its handler is called `bundle.handler`.
  */
 export function esbuildOptions(name: FunctionName, folder: string): BuildOptions {
   return {

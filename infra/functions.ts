@@ -60,6 +60,8 @@ export function createFunction(
     logging: { retention: stage.logRetention, format: "json" },
     environment,
     permissions: statementsOf(name, subjects),
+    // The sweep alone is called without anybody waiting. One that failed is not repeated: the next one comes anyway.
+    ...(name === "sweep" ? { retries: 0 } : {}),
     // `sst dev` would put a bridge with wide permissions in the function's place.
     dev: false,
   });

@@ -64,7 +64,7 @@ describe("who may do what", () => {
       sealed/{run}/00000001/reports/{job}/{evaluator}.json    r       r       rc   r      -       r     rcd    -
       sealed/{run}/00000001/aggregates/00000.json             r       rc      r    r      -       r     rcd    -
       sealed/{run}/00000001/states/00000.json                 r       rc      r    r      -       r     rcd    -
-      active/{run}                                            -       -       -    d      -       -     rcd    -
+      active/{run}                                            -       -       r    d      -       -     rcd    -
       views/{run}/status.json                                 -       -       r    rcs    -       r     rcsd   -
       anything/else                                           -       -       -    -      -       -     rcd    -`,
     );
@@ -80,7 +80,7 @@ describe("who may do what", () => {
       ticks-dead   s       -       -    -      -       -     -           -               -
       shards       s       rva     -    s      -       -     s           -               -
       shards-dead  -       s       -    -      -       -     -           -               -
-      jobs         s       -       rva  s      -       -     -           -               -
+      jobs         s       -       srva  s      -       -     -           -               -
       jobs-dead    -       -       -    -      -       -     -           -               -`,
     );
   });

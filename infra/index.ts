@@ -56,8 +56,8 @@ export function build() {
     function: functions.sweep,
     retries: SWEEP_RETRIES,
   });
-  createAlarms(queues, functions, stage.alarmEmail);
-  if (stage.gpuPool !== undefined) createGpuPool(stage.gpuPool, gateway.url);
+  createAlarms(queues, functions, gateway, stage.alarmEmail);
+  if (stage.gpuPool !== undefined) createGpuPool(stage.gpuPool, stage.logRetention, gateway.url);
 
   return nextCommands(stage, bucket.bucket, gateway.url);
 }

@@ -4,7 +4,14 @@ import { decideLimits, shardBytes, shardLimits } from "./limits.ts";
 import { readStage } from "./stage.ts";
 
 /** A run of 72 billion parameters: 270 shards of 65,536 chunks, 20 updates a round. */
-const large = { chunksPerShard: 65_536, keep: 64, maxSelected: 20, shards: 270, maxPeers: 20 };
+const large = {
+  chunksPerShard: 65_536,
+  keep: 64,
+  maxSelected: 20,
+  shards: 270,
+  maxPeers: 20,
+  stateEveryRounds: 1,
+};
 const MB = 1e6;
 const GIB = 2 ** 30;
 
@@ -47,6 +54,16 @@ describe("the function of a shard", () => {
     });
   });
 
+  it("has time for every round that a state is behind the one before", () => {
+    const [each, every21] = [1, 21].map((stateEveryRounds) => shardLimits({ ...large, stateEveryRounds }));
+    expect(every21?.memoryMB).toBe(each?.memoryMB);
+    // 20 more rounds of 110 MB at 40 MB/s and 268 million elements at 30 ns, threefold.
+    expect(Number(every21?.timeoutSeconds) - Number(each?.timeoutSeconds)).toBeCloseTo(20 * 3 * 10.8, -1);
+    expect(() => shardLimits({ ...large, stateEveryRounds: 22 })).toThrow(
+      expect.objectContaining({ code: "shard-too-slow" }),
+    );
+  });
+
   it("is refused where Lambda has none so large", () => {
     const tooMany = { ...large, keep: 256, maxSelected: 1_000 };
     expect(() => shardLimits(tooMany)).toThrow(expect.objectContaining({ code: "shard-too-large" }));
@@ -58,7 +75,16 @@ describe("the functions that decide", () => {
     expect(decideLimits(large).memoryMB).toBe(1_024);
     const crowd = decideLimits({ ...large, shards: 4, maxPeers: 10_000 });
     expect(crowd.memoryMB).toBeLessThan(2_048);
-    expect(crowd.timeoutSeconds).toBe(900);
+    // 20,004 requests, 32 at a time, and a hundred pages of listings: some 700 in turn, not 20,000.
+    expect(crowd.timeoutSeconds).toBeGreaterThan(100);
+    expect(crowd.timeoutSeconds).toBeLessThan(200);
+  });
+
+  it("are refused where the round takes longer than a function may, rather than cut off", () => {
+    const wide = { ...large, shards: 3, maxPeers: 100_000 };
+    expect(() => decideLimits(wide)).toThrow(
+      expect.objectContaining({ code: "too-many-peers", message: expect.stringContaining("900 s") }),
+    );
   });
 
   it("are refused where the round does not fit", () => {
@@ -73,6 +99,6 @@ describe("the functions that decide", () => {
   it("of a stage without settings are moderate", () => {
     const { size } = readStage("test", {});
     expect(shardLimits(size)).toEqual({ memoryMB: 1_024, timeoutSeconds: 55 });
-    expect(decideLimits(size).timeoutSeconds).toBe(63);
+    expect(decideLimits(size).timeoutSeconds).toBe(62);
   });
 });

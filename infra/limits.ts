@@ -33,6 +33,12 @@ const SLACK = 3;
 
 /** One S3 request, there and back, the slow ones included. */
 const REQUEST_SECONDS = 0.05;
+/** Reads and sends that are under way together; `functions/rounds/in-parallel.ts`. */
+const REQUESTS_AT_ONCE = 32;
+/** Keys in a page of a listing; pages come one after the other. */
+const KEYS_PER_PAGE = 1_000;
+/** The sweep looks back over 50 rounds of a run, two requests for each, in turn (`functions/rounds/upkeep.ts`); two runs. */
+const LOOK_BACK_REQUESTS = 2 * 50 * 2;
 /** Per shard of a peer: its line in the commit, and 16 chunks of indices (u16, base64) in the submission. */
 const COMMIT_BYTES = 150;
 const SKETCH_CHUNKS = 16;
@@ -57,8 +63,8 @@ export function shardBytes({ chunksPerShard, keep, maxSelected }: RunSize) {
 }
 
 /**
- * Limits of the function that checks uploads, aggregates shards and writes states (`shard-too-large`: Lambda has no
- * function of that size).
+ * Limits of the function that checks uploads, aggregates shards and writes states. Lambda may have no function of that
+ * size (`shard-too-large`) or with so much time (`shard-too-slow`).
  */
 export function shardLimits(size: RunSize): Limits {
   const { payload, dense, check, aggregate, state } = shardBytes(size);
@@ -70,16 +76,26 @@ export function shardLimits(size: RunSize): Limits {
       { ...size, neededMB },
     );
   }
-  // The state moves most: parameters in, aggregate in, parameters out.
-  const movedBytes = 2 * dense + size.maxSelected * payload;
-  const elements = dense / BYTES_PER_ELEMENT;
-  return {
-    memoryMB: Math.max(LEAST_MB, neededMB),
-    timeoutSeconds: seconds(SLACK * (movedBytes / BYTES_PER_SECOND + elements * SECONDS_PER_ELEMENT)),
-  };
+  // The state takes longest: parameters in, the aggregate of each round since the last state in and applied, parameters
+  // out.
+  const movedBytes = 2 * dense + size.stateEveryRounds * size.maxSelected * payload;
+  const applied = size.stateEveryRounds * (dense / BYTES_PER_ELEMENT);
+  const neededSeconds = seconds(movedBytes / BYTES_PER_SECOND + applied * SECONDS_PER_ELEMENT);
+  if (neededSeconds > MOST_SECONDS) {
+    throw new OuterloopError(
+      "shard-too-slow",
+      `a state every ${size.stateEveryRounds} rounds of shards of ${size.chunksPerShard} chunks needs ${neededSeconds} s, ` +
+        `a function has at most ${MOST_SECONDS} s: publish states more often, or use fewer chunks per shard`,
+      { ...size, neededSeconds },
+    );
+  }
+  return { memoryMB: Math.max(LEAST_MB, neededMB), timeoutSeconds: neededSeconds };
 }
 
-/** Limits of the functions that decide (`too-many-peers`): they hold every commit and submission of a round. */
+/**
+ * Limits of the functions that decide, the sweep among them (`too-many-peers`): they hold every commit and submission of
+ * a round.
+ */
 export function decideLimits({ keep, maxPeers, shards }: RunSize): Limits {
   const sketchBytes = Math.ceil((SKETCH_CHUNKS * keep * 2 * 4) / 3);
   const roundBytes = maxPeers * shards * (COMMIT_BYTES + sketchBytes);
@@ -91,14 +107,20 @@ export function decideLimits({ keep, maxPeers, shards }: RunSize): Limits {
       { maxPeers, shards, neededMB },
     );
   }
-  // A close reads commit and submission of one peer after the other, then work for every shard is sent.
-  const requests = 2 * maxPeers + shards;
-  return {
-    memoryMB: Math.max(LEAST_MB, neededMB),
-    timeoutSeconds: seconds(SLACK * requests * REQUEST_SECONDS),
-  };
+  // A close lists uploads, and checks, commits and submissions, reads the latter two, then sends work for every shard.
+  const pages = Math.ceil((maxPeers * (2 * shards + 2)) / KEYS_PER_PAGE);
+  const inTurn = (2 * maxPeers + shards) / REQUESTS_AT_ONCE + pages + LOOK_BACK_REQUESTS;
+  const neededSeconds = seconds(inTurn * REQUEST_SECONDS);
+  if (neededSeconds > MOST_SECONDS) {
+    throw new OuterloopError(
+      "too-many-peers",
+      `a round of ${maxPeers} peers of ${shards} shards needs ${neededSeconds} s, a function has at most ${MOST_SECONDS} s: use fewer, larger shards`,
+      { maxPeers, shards, neededSeconds },
+    );
+  }
+  return { memoryMB: Math.max(LEAST_MB, neededMB), timeoutSeconds: neededSeconds };
 }
 
 function seconds(estimate: number): number {
-  return Math.min(MOST_SECONDS, Math.ceil(LEAST_SECONDS + estimate));
+  return Math.ceil(LEAST_SECONDS + SLACK * estimate);
 }

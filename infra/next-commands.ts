@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { POOL_KEY, POOL_SERVICE } from "./evaluators.ts";
 import { queuePrefix, secretsPrefix } from "./names.ts";
 import type { Stage } from "./stage.ts";
 
@@ -22,7 +23,9 @@ export function nextCommands(stage: Stage, bucket: $util.Output<string>, coordin
     ...(stage.gpuPool === undefined
       ? {}
       : {
-          poolKey: `aws ssm put-parameter --region ${stage.region} --type SecureString --name ${secretsPrefix()}/evaluator/key --value "$(cat .outerloop-evaluator/key)"`,
+          // From the file: what stands among a process's arguments, everybody on the machine may read.
+          poolKey: `aws ssm put-parameter --region ${stage.region} --type SecureString --overwrite --name ${secretsPrefix()}/${POOL_KEY} --value file://.outerloop-evaluator/key`,
+          poolRestart: `aws ecs update-service --region ${stage.region} --cluster ${queuePrefix()} --service ${POOL_SERVICE} --force-new-deployment`,
         }),
   };
 }

@@ -3,6 +3,7 @@ import { arnOf } from "./testing/account.ts";
 import { type Deployment, declare } from "./testing/deployment.ts";
 import { bucketArnOf, bucketPolicyOf, inlinePolicy, roleArn } from "./testing/iam-matrix.ts";
 import { isAllowed } from "./testing/policy.ts";
+import { wideStatements } from "./testing/wide-statements.ts";
 
 let deployment: Deployment;
 beforeAll(async () => {
@@ -36,10 +37,9 @@ describe("settings", () => {
     expect(inputsOf("apigatewayv2/stage:Stage")).toMatchObject([
       { defaultRouteSettings: { throttlingRateLimit: 20, throttlingBurstLimit: 40 } },
     ]);
-    const functionLogs = deployment
-      .ofType("cloudwatch/logGroup:LogGroup")
-      .filter(({ name }) => name !== "EvaluatorLog");
-    for (const { inputs } of functionLogs) expect(inputs.retentionInDays).toBe(365);
+    const logs = inputsOf("cloudwatch/logGroup:LogGroup");
+    // Of four functions, the gateway and the evaluators.
+    expect(logs.map(({ retentionInDays }) => retentionInDays)).toEqual(Array(6).fill(365));
     expect(
       inputsOf("lambda/eventSourceMapping:EventSourceMapping").map(({ scalingConfig }) => scalingConfig),
     ).toEqual(expect.arrayContaining([{ maximumConcurrency: 2 }, { maximumConcurrency: 300 }]));
@@ -142,53 +142,80 @@ describe("the CDN", () => {
 });
 
 describe("the GPU pool", () => {
-  const job = () => {
-    const { inputs } = deployment.named("batch/jobDefinition:JobDefinition", "Evaluator");
-    return { ...inputs, container: JSON.parse(String(inputs.containerProperties)) };
+  const alarm = (name: string) => deployment.named("cloudwatch/metricAlarm:MetricAlarm", name).inputs;
+  const inJobs = (name: string) => ({
+    metricName: `ApproximateNumberOfMessages${name}`,
+    dimensions: { QueueName: "outerloop-production-jobs" },
+  });
+  const container = () => {
+    const { inputs } = deployment.named("ecs/taskDefinition:TaskDefinition", "Evaluator");
+    const [only, ...others] = JSON.parse(String(inputs.containerDefinitions));
+    expect(others).toEqual([]);
+    return only;
   };
 
-  it("scales from nothing to the machines of its evaluators", () => {
-    expect(inputsOf("batch/computeEnvironment:ComputeEnvironment")).toMatchObject([
-      { type: "MANAGED", computeResources: { minVcpus: 0, maxVcpus: 12 } },
-    ]);
+  it("is none or all: each alarm sets one size, whatever it was, so that nothing can pile up or stick", () => {
+    expect(inputsOf("autoscaling/group:Group")).toMatchObject([{ minSize: 0, maxSize: 3 }]);
+    // A deploy must not change what the alarms have set.
+    expect(inputsOf("autoscaling/group:Group")[0]).not.toHaveProperty("desiredCapacity");
+    const sizes = deployment.ofType("autoscaling/policy:Policy").map(({ type, name, inputs }) => {
+      expect(inputs).toMatchObject({
+        policyType: "SimpleScaling",
+        adjustmentType: "ExactCapacity",
+        autoscalingGroupName: "GpuMachines",
+      });
+      const [own] = ["JobsWaiting", "JobsDone"].filter((one) => name === `${one}Size`);
+      expect(alarm(String(own)).alarmActions).toEqual([arnOf(type, name)]);
+      return [own, inputs.scalingAdjustment];
+    });
+    expect(Object.fromEntries(sizes)).toEqual({ JobsWaiting: 3, JobsDone: 0 });
+    // A change of state happens once and may be missed; an action of Auto Scaling is repeated every minute.
+    expect(inputsOf("cloudwatch/eventRule:EventRule")).toEqual([]);
   });
 
-  it("starts when jobs wait and nobody works on them", () => {
-    const alarm = deployment.named("cloudwatch/metricAlarm:MetricAlarm", "JobsWaiting");
-    expect(alarm.inputs.metricQueries).toMatchObject([
-      { id: "visible", metric: { dimensions: { QueueName: "outerloop-production-jobs" } } },
-      { id: "leased", metric: { dimensions: { QueueName: "outerloop-production-jobs" } } },
-      { expression: "IF(visible > 0 AND leased == 0, 1, 0)", returnData: true },
-    ]);
-    const [rule] = inputsOf("cloudwatch/eventRule:EventRule");
-    expect(JSON.parse(String(rule?.eventPattern))).toEqual({
-      source: ["aws.cloudwatch"],
-      "detail-type": ["CloudWatch Alarm State Change"],
-      resources: [arnOf(alarm.type, alarm.name)],
-      detail: { state: { value: ["ALARM"] } },
+  it("starts when jobs have waited for three minutes", () => {
+    expect(alarm("JobsWaiting")).toMatchObject({
+      metricQueries: [{ metric: inJobs("Visible"), returnData: true }],
+      evaluationPeriods: 3,
+      comparisonOperator: "GreaterThanOrEqualToThreshold",
+      threshold: 1,
+      treatMissingData: "notBreaching",
     });
-    expect(inputsOf("cloudwatch/eventTarget:EventTarget")).toMatchObject([
+  });
+
+  it("ends when for a quarter of an hour no job waited and nobody worked on one, or nobody asked for any", () => {
+    expect(alarm("JobsDone")).toMatchObject({
+      metricQueries: [
+        { id: "visible", metric: inJobs("Visible") },
+        { id: "leased", metric: inJobs("NotVisible") },
+        { expression: "visible + leased", returnData: true },
+      ],
+      evaluationPeriods: 15,
+      comparisonOperator: "LessThanThreshold",
+      threshold: 1,
+      treatMissingData: "breaching",
+    });
+  });
+
+  it("runs one evaluator on each machine, and makes room for the next before it starts it", () => {
+    expect(inputsOf("ecs/service:Service")).toMatchObject([
       {
-        arn: arnOf("aws:batch/jobQueue:JobQueue", "GpuJobs"),
-        roleArn: roleArn(deployment.named("iam/role:Role", "GpuStarterRole")),
-        batchTarget: {
-          jobDefinition: arnOf("aws:batch/jobDefinition:JobDefinition", "Evaluator"),
-          arraySize: 3,
-        },
+        name: "evaluators",
+        schedulingStrategy: "DAEMON",
+        launchType: "EC2",
+        deploymentMinimumHealthyPercent: 0,
+        cluster: arnOf("aws:ecs/cluster:Cluster", "outerloop-production"),
+        taskDefinition: arnOf("aws:ecs/taskDefinition:TaskDefinition", "Evaluator"),
       },
     ]);
-  });
-
-  it("ends: a job lives an hour, and when it dies before that it is tried again", () => {
-    expect(job()).toMatchObject({
-      timeout: { attemptDurationSeconds: 3_600 },
-      retryStrategy: { attempts: 3 },
-    });
+    const { userData } = deployment.named("ec2/launchTemplate:LaunchTemplate", "GpuMachine").inputs;
+    expect(Buffer.from(String(userData), "base64").toString()).toContain(
+      "\nECS_CLUSTER=outerloop-production\n",
+    );
   });
 
   it("gives an evaluator its own key and the coordinator's address, and no role", () => {
-    const { container } = job();
-    expect(container).toMatchObject({
+    expect(container()).toMatchObject({
       environment: [
         { name: "OUTERLOOP_COORDINATOR", value: expect.stringMatching(/^https:/) },
         { name: "OUTERLOOP_EXECUTION_PROVIDER", value: "cuda" },
@@ -199,35 +226,70 @@ describe("the GPU pool", () => {
           valueFrom: "arn:aws:ssm:eu-west-1:123456789012:parameter/outerloop/production/evaluator/key",
         },
       ],
-      resourceRequirements: expect.arrayContaining([{ type: "GPU", value: "1" }]),
+      resourceRequirements: [{ type: "GPU", value: "1" }],
     });
-    expect(container.jobRoleArn).toBeUndefined();
+    expect(
+      deployment.named("ecs/taskDefinition:TaskDefinition", "Evaluator").inputs.taskRoleArn,
+    ).toBeUndefined();
   });
 
-  it("has roles that do one thing each; only the machine's is AWS's own", () => {
-    const statements = (name: string) => inlinePolicy(deployment.named("iam/role:Role", name)).Statement;
-    expect(statements("GpuStarterRole")).toEqual([
-      {
-        Effect: "Allow",
-        Action: ["batch:SubmitJob"],
-        Resource: [
-          arnOf("aws:batch/jobQueue:JobQueue", "GpuJobs"),
-          arnOf("aws:batch/jobDefinition:JobDefinition", "Evaluator"),
-        ],
-      },
-    ]);
-    expect(statements("EvaluatorKeyRole")).toEqual([
-      {
-        Effect: "Allow",
-        Action: ["ssm:GetParameters"],
-        Resource: ["arn:aws:ssm:eu-west-1:123456789012:parameter/outerloop/production/evaluator/key"],
-      },
-    ]);
+  it("keeps the role of its machines from the containers on them", () => {
+    expect(deployment.named("ec2/launchTemplate:LaunchTemplate", "GpuMachine").inputs).toMatchObject({
+      metadataOptions: { httpTokens: "required", httpPutResponseHopLimit: 1 },
+    });
+    expect(deployment.named("ecs/taskDefinition:TaskDefinition", "Evaluator").inputs.networkMode).toBe(
+      "bridge",
+    );
     const machine = deployment.named("iam/role:Role", "GpuMachineRole").inputs;
     expect(machine.inlinePolicies).toBeUndefined();
     expect(machine.managedPolicyArns).toEqual([
       "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role",
     ]);
+  });
+
+  it("starts an evaluator with a role that may read the key, write the log and pull the image, for it does all three", () => {
+    const role = deployment.named("iam/role:Role", "EvaluatorStartRole");
+    expect(deployment.named("ecs/taskDefinition:TaskDefinition", "Evaluator").inputs.executionRoleArn).toBe(
+      roleArn(role),
+    );
+    const allowed = (action: string, resource: string) =>
+      isAllowed({ caller: { role: roleArn(role) }, action, resource }, { identity: [inlinePolicy(role)] });
+    const { type, name } = deployment.named("cloudwatch/logGroup:LogGroup", "EvaluatorLog");
+    const stream = `${arnOf(type, name)}:log-stream:evaluator/1`;
+    const repository = "arn:aws:ecr:eu-west-1:123456789012:repository/evaluator";
+    expect(container().logConfiguration.options).toMatchObject({
+      "awslogs-group": name,
+      "awslogs-region": "eu-west-1",
+    });
+    expect(
+      [
+        ["ssm:GetParameters", container().secrets[0].valueFrom],
+        ["logs:CreateLogStream", stream],
+        ["logs:PutLogEvents", stream],
+        ["ecr:GetAuthorizationToken", "*"],
+        ["ecr:BatchCheckLayerAvailability", repository],
+        ["ecr:BatchGetImage", repository],
+        ["ecr:GetDownloadUrlForLayer", repository],
+      ].filter(([action = "", resource]) => !allowed(action, resource)),
+    ).toEqual([]);
+    expect(allowed("ssm:GetParameters", "arn:aws:ssm:eu-west-1:123456789012:parameter/other")).toBe(false);
+    expect(allowed("logs:PutLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:other:x")).toBe(false);
+    expect(allowed("ecr:BatchGetImage", `${repository}-2`)).toBe(false);
+  });
+
+  it("has one lone star in all its policies: a token for ECR is about no resource", () => {
+    expect(wideStatements(deployment, "production").wide).toEqual([
+      "EvaluatorStartRole: ecr:GetAuthorizationToken on *",
+    ]);
+  });
+
+  it("gets its key from a file, may get another one, and starts again with it", () => {
+    const { poolKey, poolRestart } = deployment.outputs;
+    expect(poolKey).toMatch(/--overwrite .*--value file:\/\/\.outerloop-evaluator\/key$/);
+    expect(poolKey).not.toContain("$(");
+    expect(poolRestart).toMatch(
+      /--cluster outerloop-production --service evaluators --force-new-deployment$/,
+    );
   });
 
   it("is reached by nobody", () => {

@@ -118,11 +118,11 @@ export const permissions = {
   ],
 
   /**
-   * Stores what peers and evaluators signed; leases jobs for evaluators; signs tickets as the two roles below. The last
-   * picture of a run spares it the rounds before.
+   * Stores what peers and evaluators signed; leases jobs for evaluators, and puts those of another run back if that is
+   * active; signs tickets as the two roles below. The last picture of a run spares it the rounds before.
    */
   api: [
-    ...read("public/*", "sealed/*", "views/*"),
+    ...read("public/*", "sealed/*", "views/*", "active/*"),
     write(
       "public/*/peers/*",
       "public/*/rounds/*/intents/*",
@@ -130,7 +130,7 @@ export const permissions = {
       "sealed/*/commit.json",
       "sealed/*/reports/*",
     ),
-    send("ticks"),
+    send("ticks", "jobs"),
     {
       actions: ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"],
       resources: ["queue:jobs"],

@@ -24,9 +24,13 @@ const variables = z.object({
   /** Who hears of alarms. AWS asks that address for its consent first. */
   OUTERLOOP_ALARM_EMAIL: z.email().optional(),
 
-  /** Requests a second that the API takes, and how many at once on top of that; more are answered 429. */
-  OUTERLOOP_API_RATE: count(1, 10_000).default(100),
-  OUTERLOOP_API_BURST: count(1, 5_000).default(200),
+  /**
+   * Requests a second that the API takes, and how many at once on top of that; more are answered 429. Every download
+   * begins with one, so a round ends with as many at once as it has shards times peers: see "Limits of the API" in
+   * `docs/operating.md`.
+   */
+  OUTERLOOP_API_RATE: count(1, 10_000).default(500),
+  OUTERLOOP_API_BURST: count(1, 5_000).default(1_000),
   /** A domain for the API, in a zone of Route 53 in the same account. Peers sign it: change it only between runs. */
   OUTERLOOP_API_DOMAIN: z.hostname().optional(),
   /** `on`: CloudFront in front of what everybody may read. */
@@ -41,10 +45,12 @@ const variables = z.object({
   OUTERLOOP_MAX_SELECTED: count(1, 1_000).default(20),
   OUTERLOOP_SHARDS: count(1, 65_536).default(16),
   OUTERLOOP_MAX_PEERS: count(1, 100_000).default(100),
+  /** A run's `stateEveryRounds`: the aggregates of so many rounds are applied in one go. */
+  OUTERLOOP_STATE_EVERY_ROUNDS: count(1, 10_000).default(1),
   /** Shards that are worked on at once. A new AWS account allows ten functions at once in all: ask for more first. */
   OUTERLOOP_SHARD_CONCURRENCY: count(2, 1_000).default(50),
 
-  /** GPU evaluators that start together when jobs wait; 0: none, evaluators are boxes of your own. */
+  /** Machines with a GPU evaluator that start together when jobs wait; 0: none, evaluators are boxes of your own. */
   OUTERLOOP_GPU_EVALUATORS: count(0, 100).default(0),
   /** Their image, built from `workers/evaluator/Dockerfile`. */
   OUTERLOOP_EVALUATOR_IMAGE: z.string().min(1).optional(),
@@ -54,9 +60,11 @@ const variables = z.object({
     .transform((list) => list.split(",").map((type) => type.trim()))
     .pipe(z.array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9]+$/)).min(1))
     .default(["g4dn.xlarge", "g5.xlarge", "g6.xlarge"]),
-  /** How long an evaluator lives. When it ends and jobs still wait, another one starts. */
-  OUTERLOOP_GPU_SESSION_MINUTES: count(10, 1_440).default(60),
+  /** How long there must have been no job before the machines end. Longer than a round: they stay over the run. */
+  OUTERLOOP_GPU_IDLE_MINUTES: count(5, 720).default(15),
 });
+
+export type LogRetention = z.infer<typeof variables>["OUTERLOOP_LOG_RETENTION"];
 
 /** What a stage is like. */
 export interface Stage {
@@ -65,7 +73,7 @@ export interface Stage {
   production: boolean;
   region: string;
   architecture: Architecture;
-  logRetention: "1 week" | "1 month" | "3 months" | "1 year";
+  logRetention: LogRetention;
   alarmEmail: string | undefined;
   api: { requestsPerSecond: number; burst: number; domain: string | undefined };
   cdn: boolean;
@@ -85,13 +93,15 @@ export interface RunSize {
   /** Shards of an update. */
   shards: number;
   maxPeers: number;
+  /** Rounds from one published state to the next. */
+  stateEveryRounds: number;
 }
 
 export interface GpuPool {
   evaluators: number;
   image: string;
   instanceTypes: string[];
-  sessionMinutes: number;
+  idleMinutes: number;
 }
 
 export const APP = "outerloop";
@@ -126,6 +136,7 @@ export function readStage(name: string, environment: Readonly<Record<string, str
       maxSelected: found.OUTERLOOP_MAX_SELECTED,
       shards: found.OUTERLOOP_SHARDS,
       maxPeers: found.OUTERLOOP_MAX_PEERS,
+      stateEveryRounds: found.OUTERLOOP_STATE_EVERY_ROUNDS,
     },
     shardConcurrency: found.OUTERLOOP_SHARD_CONCURRENCY,
     gpuPool: gpuPool(found),
@@ -146,6 +157,6 @@ function gpuPool(found: z.infer<typeof variables>): GpuPool | undefined {
     evaluators: found.OUTERLOOP_GPU_EVALUATORS,
     image,
     instanceTypes: found.OUTERLOOP_GPU_INSTANCE_TYPES,
-    sessionMinutes: found.OUTERLOOP_GPU_SESSION_MINUTES,
+    idleMinutes: found.OUTERLOOP_GPU_IDLE_MINUTES,
   };
 }

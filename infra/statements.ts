@@ -40,6 +40,14 @@ export function policyOf(role: RoleName, subjects: Subjects): $util.Output<strin
   });
 }
 
+/** Who may take a role: a service of AWS. */
+export function trustOf(service: string): string {
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Principal: { Service: service }, Action: "sts:AssumeRole" }],
+  });
+}
+
 function arnOf(resource: Resource, { bucket, queues }: Subjects): $util.Output<string> {
   if (resource === "bucket") return bucket.arn;
   const [kind, name] = split(resource);

@@ -233,6 +233,13 @@ describe("a function as it is deployed", () => {
     expect(secretsAsked()).toEqual(["coordinator"]);
   });
 
+  it("sweep: fails where it could not look after a run, once it has looked after the others: an alarm counts that", async () => {
+    aws.objects.set(keys.active(OTHER_RUN), { bytes: Buffer.of(), lastModifiedMs: 0, headers: {} });
+    const lambda = await started("sweep");
+    await expect(lambda.invoke(await recorded("schedule", {}))).rejects.toThrow(OTHER_RUN);
+    expect(aws.objects.has(keys.statusView(world.run))).toBe(true);
+  });
+
   it("api: runs, their pictures, the contract, the page, the way to objects; nothing without a signature", async () => {
     const { lambda, answer } = await coldStart("api", { PATH: "runs" });
     const get = async (path: string) =>

@@ -233,15 +233,15 @@ async function readReports(
   evaluators: readonly string[],
   expected: Parameters<typeof acceptableReport>[1],
 ) {
-  const reports: Extract<RoundFacts, { phase: "evaluate" }>["reports"][number][] = [];
-  for await (const { key } of listAll(context.store, prefixes.reports(context.run, round))) {
+  const listed = await Array.fromAsync(listAll(context.store, prefixes.reports(context.run, round)));
+  const reports = await inParallel(listed, async ({ key }) => {
     const parsed = parseReportKey(key);
-    if (parsed === null || !evaluators.includes(parsed.evaluator)) continue;
+    if (parsed === null || !evaluators.includes(parsed.evaluator)) return [];
     const report = await readForeignFact(context, "report", key, parsed.evaluator);
-    if (report === null || acceptableReport(report.body, expected) !== null) continue;
-    reports.push({ job: parsed.job, evaluator: parsed.evaluator, hash: report.hash, report: report.body });
-  }
-  return reports;
+    if (report === null || acceptableReport(report.body, expected) !== null) return [];
+    return [{ job: parsed.job, evaluator: parsed.evaluator, hash: report.hash, report: report.body }];
+  });
+  return reports.flat();
 }
 
 async function readAggregates(context: RunContext, round: number): Promise<ShardFile[]> {

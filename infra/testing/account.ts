@@ -17,6 +17,8 @@ export function arnOf(type: string, name: string): string {
       return `arn:aws:iam::${ACCOUNT}:role/${name}`;
     case "aws:sqs/queue:Queue":
       return `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`;
+    case "aws:cloudwatch/logGroup:LogGroup":
+      return `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${name}`;
     case "aws:lambda/function:Function":
       return `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
     case "aws:cloudfront/distribution:Distribution":
@@ -66,6 +68,8 @@ export function answered(token: string, inputs: Properties): Properties {
       return { id: "vpc-default" };
     case "aws:ec2/getSubnets:getSubnets":
       return { ids: ["subnet-a", "subnet-b"] };
+    case "aws:ssm/getParameter:getParameter":
+      return { ...inputs, value: `value of ${inputs.name}` };
     case "aws:route53/getZone:getZone":
       return { ...inputs, zoneId: "Z1", name: "example.org" };
     default:

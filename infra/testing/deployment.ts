@@ -43,16 +43,17 @@ export interface Deployment {
 
 const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
-/** Declares a stage, with settings as in `stage.ts`. */
+/** Declares a stage, with settings as in `stage.ts`; `edits`: what somebody wrote into `sst.config.ts` instead. */
 export async function declare(
   stage: string,
   settings: Readonly<Record<string, string>> = {},
+  edits: { removal?: "remove"; protect?: boolean } = {},
 ): Promise<Deployment> {
   Object.assign(process.env, settings);
   const resources: Declared[] = [];
   Object.assign(globalThis, { $config: (config: unknown) => config });
   const { default: config } = await import("../../sst.config.ts");
-  const app = await config.app({ stage });
+  const app = { ...(await config.app({ stage })), ...edits };
 
   const bundles: AskedBundle[] = [];
   process.env.SST_SERVER = await startCommandLine(bundles);
