@@ -147,9 +147,9 @@ export function createApi(environment: ApiEnvironment) {
   return app;
 }
 
-function objectsOf({ store, objects }: ApiEnvironment): Hono {
+function objectsOf({ store, objects, now = Date.now }: ApiEnvironment): Hono {
   return objects.kind === "served"
-    ? objectRoutes({ store, ticketSecret: objects.ticketSecret, isPublic: isPublicKey })
+    ? objectRoutes({ store, ticketSecret: objects.ticketSecret, now, isPublic: isPublicKey })
     : objectRedirects(store, objects.publicUrl);
 }
 

@@ -94,6 +94,12 @@ describe("the client", () => {
     expect(await codeOf(client().object(keys.commit(run.run, 1, ann.publicKey)))).toBe("ticket-missing");
   });
 
+  it("does not take a 404 of somebody in between for an object that is not there", async () => {
+    answers(() => new Response("<html>404 Not Found</html>", { status: 404 }));
+    expect(await client().object(keys.genesis(run.run))).not.toBeNull();
+    expect(sent.length).toBe(2);
+  });
+
   it("ends at once when it is told to", async () => {
     const stop = new AbortController();
     answers(...new Array(100).fill(down));
@@ -161,6 +167,13 @@ describe("the client", () => {
   it.each([
     [403, "AccessDenied", "Request has expired", "ticket-expired"],
     [403, "ExpiredToken", "The provided token has expired.", "ticket-expired"],
+    [400, "ExpiredToken", "The provided token has expired.", "ticket-expired"],
+    [400, "TokenRefreshRequired", "The provided token must be refreshed.", "ticket-expired"],
+    [400, "ExpiredRequest", "Request has expired", "ticket-expired"],
+    [400, "ThrottlingException", "Rate exceeded", "store-busy"],
+    [400, "RequestTimeout", "Your socket connection was not read from in time", "store-busy"],
+    [408, "Whatever", "slow", "store-busy"],
+    [429, "TooManyRequests", "Please reduce your request rate", "store-busy"],
     [403, "SignatureDoesNotMatch", "The request signature we calculated does not match", "store-refused"],
     [400, "BadDigest", "The SHA256 you specified did not match", "store-refused"],
     [409, "ConditionalRequestConflict", "conflicting", "store-busy"],

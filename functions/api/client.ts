@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
 import {
   commitAnswer,
@@ -24,6 +23,7 @@ import { errorFrom } from "../storage/http-errors.ts";
 import { createHttpQueue } from "../storage/http-queue.ts";
 import { toUrlPath } from "../storage/object-keys.ts";
 import type { Message, Queue } from "../storage/queue.ts";
+import { type Host, systemHost } from "./host.ts";
 import { signRequest } from "./request-signatures.ts";
 import { storeRefusal } from "./store-answers.ts";
 
@@ -38,15 +38,21 @@ export interface ApiClientOptions {
   signal?: AbortSignal;
   /** How long an unreachable coordinator is tried again. */
   patienceSeconds?: number;
+  /** The machine this runs on (the system's). */
+  host?: Host;
 }
 
 /** Jobs come through the same port as any queue. */
 export { keepLease } from "../storage/heartbeat.ts";
+export type { Timer } from "../storage/waiting.ts";
+export { type Host, systemHost } from "./host.ts";
 export type { Message, Queue };
 export type ApiClient = ReturnType<typeof createApiClient>;
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1_000;
+/** How store and API say that an object is not there. A 404 of somebody in between says nothing about it. */
+const ABSENT = /<Code>NoSuchKey<|"no-such-object"/;
 const JSON_TYPE = { "content-type": "application/json" };
 
 /**
@@ -54,18 +60,18 @@ const JSON_TYPE = { "content-type": "application/json" };
  * `unexpected-answer` for an answer that fits no schema.
  */
 export function createApiClient(options: ApiClientOptions) {
-  const { coordinator, key, signal, patienceSeconds = 120 } = options;
+  const { coordinator, key, signal, patienceSeconds = 120, host = systemHost } = options;
 
   /** Every call is safe to repeat, so every call is repeated while nobody answers. */
   async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
-    const giveUpAt = Date.now() + 1_000 * patienceSeconds;
+    const giveUpAt = host.now() + 1_000 * patienceSeconds;
     for (let delay = FIRST_RETRY_MS; ; delay = Math.min(2 * delay, LONGEST_RETRY_MS)) {
       try {
         return await attempt();
       } catch (error) {
-        if (!isTransient(error) || Date.now() > giveUpAt || signal?.aborted === true) throw error;
+        if (!isTransient(error) || host.now() > giveUpAt || signal?.aborted === true) throw error;
         // Full jitter: peers that lost their coordinator together must not come back together.
-        await sleep(delay * (0.5 + Math.random() / 2), undefined, signal ? { signal } : {});
+        await host.sleep(delay * (0.5 + host.random() / 2), signal);
       }
     }
   }
@@ -73,7 +79,7 @@ export function createApiClient(options: ApiClientOptions) {
   /** The whole answer: one that breaks off in its body is as good as none. */
   async function fetchOnce(url: string, init: RequestInit): Promise<Response> {
     try {
-      const response = await fetch(url, { ...init, ...(signal ? { signal } : {}) });
+      const response = await host.fetch(url, { ...init, ...(signal ? { signal } : {}) });
       const body = response.status === 204 || response.status === 304 ? null : await response.arrayBuffer();
       return new Response(body, { status: response.status, headers: response.headers });
     } catch (error) {
@@ -91,7 +97,8 @@ export function createApiClient(options: ApiClientOptions) {
     if (key === undefined)
       throw new OuterloopError("unsigned-request", "this client has no key to sign a request with");
     const url = `${coordinator}${path}`;
-    const headers = await signRequest({ method: "POST", url, headers: JSON_TYPE, body }, key);
+    const request = { method: "POST", url, headers: JSON_TYPE, body };
+    const headers = await signRequest(request, key, host.now());
     return fetchOnce(url, { method: "POST", headers, body: new Uint8Array(body) });
   }
 
@@ -117,7 +124,7 @@ export function createApiClient(options: ApiClientOptions) {
       checkDestination(location, coordinator);
       response = await fetchOnce(location, { redirect: "error" });
     }
-    if (response.status === 404) return null;
+    if (response.status === 404 && ABSENT.test(await response.clone().text())) return null;
     if (!response.ok) throw await storeRefusal(response);
     return new Uint8Array(await response.arrayBuffer());
   };
@@ -125,6 +132,7 @@ export function createApiClient(options: ApiClientOptions) {
 
   return {
     coordinator,
+    host,
     runs: () => read("/runs", runList),
     status: (run: string) => read(`/runs/${run}`, runStatus),
     /** With `seen`, the coordinator may hold its answer until the position is another one. */

@@ -19,6 +19,8 @@ export interface ApiEnvironment {
   key(run: string): Promise<SigningKey>;
   /** Host and port that signatures must cover, from configuration: `127.0.0.1:4650`. */
   readonly authority: string;
+  /** This machine's clock, milliseconds since 1970 (the system's): signatures are of now. */
+  readonly now?: () => number;
   /** How soon a peer may ask again. */
   readonly pollAfterSeconds: number;
   /**

@@ -21,7 +21,7 @@ import { readControls } from "../rounds/read-controls.ts";
 import type { RunContext } from "../rounds/run-context.ts";
 import type { Stored } from "./submit.ts";
 
-const TICKET_MS = 10 * 60 * 1_000;
+const TICKET_SECONDS = 600;
 
 /** Only keys of the operator's key set may judge (`not-an-evaluator`). */
 export async function requireEvaluator(context: RunContext, signer: string, round: number): Promise<void> {
@@ -33,7 +33,6 @@ export async function requireEvaluator(context: RunContext, signer: string, roun
 
 /** Download tickets for commits and uploads of closed rounds; before that, functions alone read them (`no-close`). */
 export async function readTicketsFor(context: RunContext, requested: readonly string[]) {
-  const expiresAtMs = (await context.store.now()) + TICKET_MS;
   const tickets = [];
   for (const key of requested) {
     const round = parseUploadKey(key)?.round ?? parseSubmissionKey(key)?.round;
@@ -43,7 +42,9 @@ export async function readTicketsFor(context: RunContext, requested: readonly st
     if ((await readFact(context, "close", keys.close(context.run, round))) === null) {
       throw new OuterloopError("no-close", `round ${round} is not closed yet: its submissions are sealed`);
     }
-    const { expiresAtMs: until, ...ticket } = await context.store.presignGet(key, { expiresAtMs });
+    const { expiresAtMs: until, ...ticket } = await context.store.presignGet(key, {
+      lifeSeconds: TICKET_SECONDS,
+    });
     tickets.push({ key, ticket: { ...ticket, expiresAt: toInstant(until) } });
   }
   return { tickets };

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { keys } from "../../schemas/index.ts";
 import type { ObjectAccess } from "./environment.ts";
 import { type Answer, ApiRun, answerOf, keyOf, ORIGIN } from "./testing/api-run.ts";
@@ -26,6 +26,22 @@ describe("where the store serves its objects itself", () => {
 
   it("whether the object is there is for the store to say", async () => {
     expect((await get(run, `/objects/${keys.manifest(run.run, 7)}`)).status).toBe(307);
+  });
+
+  it("what HEAD asks is answered here: the store refuses it at an address that was signed for GET", async () => {
+    const head = (path: string) => get(run, path, { method: "HEAD" });
+    const there = await head(`/objects/${keys.genesis(run.run)}`);
+    expect([there.status, there.headers.get("location")]).toEqual([200, null]);
+    expect(Number(there.headers.get("content-length"))).toBeGreaterThan(0);
+    expect((await head(`/objects/${keys.manifest(run.run, 7)}`)).status).toBe(404);
+    expect((await head(`/objects/${keys.commit(run.run, 1, keyOf("ann").publicKey)}`)).status).toBe(404);
+  });
+
+  it("the store's time is asked for no redirect: it knows it when it signs", async () => {
+    const asked = vi.spyOn(run.store, "now");
+    for (let turn = 0; turn < 5; turn += 1) await get(run, `/objects/${keys.genesis(run.run)}`);
+    expect(asked).not.toHaveBeenCalled();
+    asked.mockRestore();
   });
 
   it("with a cache in front, the way leads there, without a ticket", async () => {

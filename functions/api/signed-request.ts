@@ -31,7 +31,8 @@ export function signedRequest(environment: ApiEnvironment) {
     requireSignature(c.req.header());
     const body = new Uint8Array(await c.req.arrayBuffer());
     const { method, url } = c.req.raw;
-    const signer = await verifyRequest({ method, url, headers: c.req.header(), body }, environment.authority);
+    const request = { method, url, headers: c.req.header(), body };
+    const signer = await verifyRequest(request, environment.authority, environment.now?.());
     c.set("signer", signer);
     c.set("body", body);
     await next();

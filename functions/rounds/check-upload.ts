@@ -22,6 +22,7 @@ import {
 } from "../../schemas/index.ts";
 import { Draw } from "../coordinator/draws.ts";
 import { closeLink } from "../coordinator/seed-chain.ts";
+import type { ObjectInfo, ObjectStore } from "../storage/object-store.ts";
 import { readFact, readForeignFact, secretsOf, writeDerivedFact } from "./objects.ts";
 import type { RunContext } from "./run-context.ts";
 import { toBytes } from "./state-files.ts";
@@ -72,8 +73,9 @@ async function examine(
 ): Promise<Check | null> {
   const { layout, codec, store } = context;
   const key = keys.upload(context.run, round, peer, shard);
-  const info = await store.head(key);
-  if (info === null) return null;
+  const found = await read(store, key);
+  if (found === null) return null;
+  const { info } = found;
   const refused = (refusal: VerdictReason): Check => ({
     round,
     peer,
@@ -92,11 +94,7 @@ async function examine(
     if (actualBytes !== expectedBytes)
       return refused({ code: "size-mismatch", shard, expectedBytes, actualBytes });
   }
-  const object = await store.get(key, { maxBytes: expectedBytes }).catch((error: unknown) => {
-    // A ticket cannot forbid further headers; some stores let an uploader encrypt with a key that nobody else has.
-    if (isOuterloopError(error, "store-refused")) return "unreadable" as const;
-    throw error;
-  });
+  const object = found.readable ? await store.get(key, { maxBytes: expectedBytes }) : "unreadable";
   if (object === null) return null;
   if (object === "unreadable") {
     const message = "the store does not give back what was uploaded: send the ticket's headers and no others";
@@ -132,6 +130,25 @@ async function examine(
     sketch: sketchOf(context, parsed, round),
     decoded: sha256(toBytes(codec.decode(parsed))),
   };
+}
+
+/**
+ * A ticket cannot forbid further headers, and some stores let an uploader encrypt with a key that nobody else has: of such
+ * an object only a listing knows.
+ */
+async function read(
+  store: ObjectStore,
+  key: string,
+): Promise<{ info: ObjectInfo; readable: boolean } | null> {
+  try {
+    const info = await store.head(key);
+    return info && { info, readable: true };
+  } catch (error) {
+    if (!isOuterloopError(error, "object-unreadable")) throw error;
+    const { objects } = await store.list(key, { limit: 1 });
+    const info = objects.find((object) => object.key === key);
+    return info === undefined ? null : { info, readable: false };
+  }
 }
 
 /** Kept indices of chunks that nobody can foresee: drawn from the link that only the close reveals. */

@@ -5,6 +5,7 @@
  */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import { limitRequests } from "./request-slots.ts";
 import { createRetryStrategy, type RetryOptions } from "./retry-strategy.ts";
 
 /** Credentials or a provider that renews them. */
@@ -37,7 +38,7 @@ export const SQS_REQUEST_TIMEOUT_MS = 10_000;
 /** A client of S3. With an endpoint, keys are addressed by path: hosts like `bucket.127.0.0.1` do not resolve. */
 export function createS3Client(options: ServiceOptions & { profile?: StoreProfile | undefined }): S3Client {
   const { endpoint, profile = "s3" } = options;
-  return new S3Client({
+  const client = new S3Client({
     ...common(options),
     region: profile === "r2" ? "auto" : options.region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
@@ -52,12 +53,13 @@ export function createS3Client(options: ServiceOptions & { profile?: StoreProfil
       throwOnRequestTimeout: true,
     },
   });
+  return limitRequests(client);
 }
 
 /** A client of SQS. With an endpoint, the host in a queue's URL is ignored: LocalStack names one that does not resolve. */
 export function createSqsClient(options: ServiceOptions): SQSClient {
   const { endpoint, region } = options;
-  return new SQSClient({
+  const client = new SQSClient({
     ...common(options),
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
@@ -67,6 +69,7 @@ export function createSqsClient(options: ServiceOptions): SQSClient {
       throwOnRequestTimeout: true,
     },
   });
+  return limitRequests(client);
 }
 
 /** Sockets are kept alive by the SDK itself, at most 50 to a host. */

@@ -4,13 +4,13 @@
  * @module
  */
 import type { z } from "zod";
-import { OuterloopError } from "../../schemas/errors.ts";
+import { isOuterloopError, OuterloopError } from "../../schemas/errors.ts";
 import { errorFrom, parseJson } from "./http-errors.ts";
 import type { Message, Queue } from "./queue.ts";
 import { checkLease, checkReason, checkReceive, checkSend } from "./queue-checks.ts";
 import { type QueueOperation, queueBodies } from "./queue-routes.ts";
 
-/** `fetch`, or something that signs the request first. */
+/** `fetch`, or something that signs the request first. Its typed errors are passed on. */
 export type Fetch = (
   url: string,
   init: { method: "POST"; headers: Record<string, string>; body: string },
@@ -36,6 +36,8 @@ export function createHttpQueue({ baseUrl, fetch }: HttpQueueOptions): Queue {
       const headers = { "content-type": "application/json" };
       response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
     } catch (error) {
+      // It knows better than we do what went wrong.
+      if (isOuterloopError(error)) throw error;
       throw new OuterloopError("service-unreachable", `no answer from ${url}: try again`, { url }, error);
     }
     if (!response.ok) throw await errorFrom(response);

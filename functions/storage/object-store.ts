@@ -52,6 +52,9 @@ export interface Ticket {
   expiresAtMs: number;
 }
 
+/** When a download ends: at a moment of the store's clock, or so long after it is issued. */
+export type GetPin = { expiresAtMs: number } | { lifeSeconds: number };
+
 /** A hint that an object was created or replaced. May come late, twice, out of order or never. */
 export interface CreatedEvent {
   key: string;
@@ -88,8 +91,8 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** An upload pinned to key, length, SHA-256 and once. `ticket-expired` when it could not be used any more. */
   presignPut(key: string, pin: { sizeBytes: number; sha256: string; expiresAtMs: number }): Promise<Ticket>;
-  /** A download of one object until `expiresAtMs`. `ticket-expired` as above. */
-  presignGet(key: string, pin: { expiresAtMs: number }): Promise<Ticket>;
+  /** A download of one object. `ticket-expired` as above. */
+  presignGet(key: string, pin: GetPin): Promise<Ticket>;
 }
 
 /** A store that tells of its objects itself. S3 and MinIO send notifications to a queue or an address instead. */

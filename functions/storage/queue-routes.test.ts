@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { OuterloopError } from "../../schemas/errors.ts";
 import { createHttpQueue } from "./http-queue.ts";
 import { createMemoryQueue } from "./memory-queue.ts";
 import { queueRoutes } from "./queue-routes.ts";
@@ -60,6 +61,8 @@ describe("a queue over HTTP", () => {
     await expect(receive(() => Promise.reject(new Error("socket hang up")))).rejects.toMatchObject({
       code: "service-unreachable",
     });
+    const unsigned = new OuterloopError("unsigned-request", "this client has no key");
+    await expect(receive(() => Promise.reject(unsigned))).rejects.toBe(unsigned);
     await expect(receive(async () => new Response("<html>", { status: 502 }))).rejects.toMatchObject({
       code: "unexpected-answer",
     });

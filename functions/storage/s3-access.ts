@@ -3,14 +3,16 @@
  *
  * @module
  */
+import { Readable } from "node:stream";
 import {
+  GetObjectCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   ListObjectsV2Command,
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { createS3Client, type ServiceOptions, type StoreProfile } from "./aws-clients.ts";
-import { codeOf, serviceError, statusOf } from "./service-errors.ts";
+import { codeOf, isTemporary, serviceError, statusOf } from "./service-errors.ts";
 
 export interface S3Access {
   client: S3Client;
@@ -18,7 +20,7 @@ export interface S3Access {
   profile: StoreProfile;
   clock: StoreClock;
   /** The typed error for a failed request, to be thrown. */
-  failure(operation: string, key: string | null, error: unknown): Promise<unknown>;
+  failure(operation: string, key: string | null, error: unknown): unknown;
 }
 
 /** The store's time, learned from the `Date` of every answer. */
@@ -46,46 +48,60 @@ export function openS3Access(options: S3AccessOptions): S3Access {
     bucket,
     profile,
     clock: trackClock(client, now),
-    async failure(operation, key, error) {
+    failure(operation, key, error) {
       const about = key === null ? `bucket ${bucket}` : `${bucket}/${key}`;
-      const request = { service: "store", operation, about, endpoint } as const;
-      return serviceError(await explained(client, bucket, key, error), request);
+      return serviceError(error, { service: "store", operation, about, endpoint });
     },
   };
 }
 
-/** True for 404: no such object (an answer to HEAD does not say whether the bucket is missing). */
+/** True for the store's own word that there is no such object. A 404 alone may be a proxy's, which knows nothing of it. */
 export function isMissing(error: unknown): boolean {
-  return statusOf(error) === 404 && codeOf(error) !== "NoSuchBucket";
+  return statusOf(error) === 404 && codeOf(error) === "NoSuchKey";
 }
 
-/** What S3 knows of an object; null: not there. */
+/** What S3 knows of an object; null: not there (nor, perhaps, its bucket: an answer to HEAD does not say). */
 export async function headObject(s3: S3Access, key: string): Promise<HeadObjectCommandOutput | null> {
   try {
     return await s3.client.send(new HeadObjectCommand({ Bucket: s3.bucket, Key: key }));
   } catch (error) {
-    if (isMissing(error)) return null;
-    throw await s3.failure("HeadObject", key, error);
+    if (statusOf(error) === 404 && bearsRequestId(error)) return null;
+    const { operation, reason } = await reasonOf(s3, key, error);
+    if (isMissing(reason)) return null;
+    throw s3.failure(operation, key, reason);
   }
 }
 
-/** A refusal of HEAD has no body and so no reason; another request that the same credentials need is refused with one. */
-async function explained(
-  client: S3Client,
-  bucket: string,
+/** Why HEAD was refused. Its answer has no body and so no reason; a GET that needs the same rights is refused with one. */
+export async function reasonOf(
+  s3: S3Access,
   key: string | null,
   error: unknown,
-): Promise<unknown> {
-  const silent = ["400", "403", "404", "BadRequest", "Forbidden", "NotFound", "Unknown", "UnknownError"];
+): Promise<{ operation: string; reason: unknown }> {
+  const unexplained = { operation: key === null ? "HeadBucket" : "HeadObject", reason: error };
   const status = statusOf(error);
-  const refused = status === 400 || status === 403 || (status === 404 && key === null);
-  if (!refused || !silent.includes(codeOf(error))) return error;
+  if (status < 400 || isTemporary(status, codeOf(error))) return unexplained;
   try {
-    await client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }));
-    return error;
+    if (key === null) await s3.client.send(new ListObjectsV2Command({ Bucket: s3.bucket, MaxKeys: 1 }));
+    else await readOneByte(s3, key);
+    return unexplained;
   } catch (reason) {
-    return reason;
+    // 416: it is there, and empty.
+    if (statusOf(reason) === 416) return unexplained;
+    return { operation: key === null ? "ListObjectsV2" : "GetObject", reason };
   }
+}
+
+async function readOneByte(s3: S3Access, key: string): Promise<void> {
+  const command = new GetObjectCommand({ Bucket: s3.bucket, Key: key, Range: "bytes=0-0" });
+  const { Body } = await s3.client.send(command);
+  if (Body instanceof Readable) Body.destroy();
+}
+
+/** Of AWS, MinIO and LocalStack every answer bears one, of a proxy none. Who bears none is asked with GET. */
+function bearsRequestId(error: unknown): boolean {
+  const { $metadata } = error as { $metadata?: { requestId?: string } };
+  return $metadata?.requestId !== undefined;
 }
 
 /**

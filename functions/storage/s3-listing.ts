@@ -4,6 +4,7 @@
  * @module
  */
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
+import { OuterloopError } from "../../schemas/errors.ts";
 import { checkPrefix, toByteString } from "./object-keys.ts";
 import type { ListPage } from "./object-store.ts";
 import type { S3Access } from "./s3-access.ts";
@@ -30,11 +31,19 @@ export async function listPage(
     const objects = (answer.Contents ?? []).map(({ Key = "", Size, ETag, LastModified }) =>
       infoOf(decoded(Key), { ContentLength: Size, ETag, LastModified }),
     );
-    token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
+    if (answer.IsTruncated === false) return { objects, next: null };
     const last = objects.at(-1);
-    if (token === undefined) return { objects, next: null };
-    if (last !== undefined) return { objects, next: last.key };
+    // Who goes on after the last key needs no token, and some servers forget it.
+    if (answer.IsTruncated === true && last !== undefined) return { objects, next: last.key };
+    token = answer.NextContinuationToken;
+    // Taken for the last page, it would hide objects that are there.
+    if (answer.IsTruncated === undefined || token === undefined) throw unclear(prefix, answer);
   }
+}
+
+function unclear(prefix: string, { IsTruncated, KeyCount }: ListObjectsV2CommandOutput): OuterloopError {
+  const message = `expected a listing of ${prefix} to say where it goes on or that it ends, got ${KeyCount ?? "?"} keys, truncated: ${IsTruncated}, and no token: repeat it; if it stays so, this is no S3`;
+  return new OuterloopError("unexpected-answer", message, { prefix });
 }
 
 /** Undefined: from the first; null: nothing can come. Servers differ in what they make of a start outside the prefix. */
@@ -59,7 +68,7 @@ async function request(
       new ListObjectsV2Command({ Bucket: s3.bucket, EncodingType: "url", ...page }),
     );
   } catch (error) {
-    throw await s3.failure("ListObjectsV2", null, error);
+    throw s3.failure("ListObjectsV2", null, error);
   }
 }
 

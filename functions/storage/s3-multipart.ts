@@ -55,7 +55,7 @@ async function begin(s3: S3Access, key: string, write: Write): Promise<string> {
     );
     if (UploadId !== undefined) return UploadId;
   } catch (error) {
-    throw await s3.failure("CreateMultipartUpload", key, error);
+    throw s3.failure("CreateMultipartUpload", key, error);
   }
   throw new OuterloopError(
     "unexpected-answer",
@@ -83,7 +83,7 @@ async function sendParts(
         parts[index] = await sendPart(s3, key, uploadId, index + 1, part);
       } catch (error) {
         next = count;
-        throw await s3.failure("UploadPart", key, error);
+        throw s3.failure("UploadPart", key, error);
       }
     }
   };
@@ -140,7 +140,7 @@ async function complete(
   } catch (error) {
     const unknown = error instanceof Error && error.name === "NoSuchUpload";
     if (statusOf(error) === 412 || unknown) return null;
-    throw await s3.failure("CompleteMultipartUpload", key, error);
+    throw s3.failure("CompleteMultipartUpload", key, error);
   }
 }
 

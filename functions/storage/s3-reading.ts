@@ -109,7 +109,50 @@ export function unquoted(etag: string | undefined): string {
   return (etag ?? "").replaceAll('"', "");
 }
 
+/** What was asked for, no more and no less. Null: not there, or (with an etag) not this version of it. */
 async function request(
+  s3: S3Access,
+  key: string,
+  range?: ByteRange,
+  etag?: string,
+): Promise<GetObjectCommandOutput | null> {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await requestOnce(s3, key, range, etag);
+    if (answer === null || fits(answer, range)) return answer;
+    bodyOf(answer).destroy();
+    if (attempt === 2) throw misfit(key, range, answer);
+  }
+}
+
+/**
+ * A server may answer a range with the whole, or with another one than was asked for: taken for what was asked, its bytes
+ * would be somebody else's place.
+ */
+function fits(
+  { $metadata, ContentRange, ContentLength }: GetObjectCommandOutput,
+  range?: ByteRange,
+): boolean {
+  if (range === undefined) return $metadata.httpStatusCode === 200;
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange ?? "")?.map(Number) ?? [];
+  if (first === undefined || last === undefined || total === undefined) return false;
+  const end = Math.min(range.end ?? total, total);
+  return (
+    $metadata.httpStatusCode === 206 &&
+    first === range.start &&
+    last === end - 1 &&
+    ContentLength === end - range.start
+  );
+}
+
+function misfit(key: string, range: ByteRange | undefined, answer: GetObjectCommandOutput): OuterloopError {
+  const { $metadata, ContentRange = "none", ContentLength } = answer;
+  const [asked, status] =
+    range === undefined ? ["the whole", 200] : [`a content-range for ${headerOf(range)}`, 206];
+  const message = `expected ${status} and ${asked} of ${key}, got ${$metadata.httpStatusCode}, content-range ${ContentRange}, ${ContentLength} bytes: check the store, and every proxy on the way there`;
+  return new OuterloopError("unexpected-answer", message, { key });
+}
+
+async function requestOnce(
   s3: S3Access,
   key: string,
   range?: ByteRange,
@@ -126,7 +169,7 @@ async function request(
     );
   } catch (error) {
     if (isMissing(error) || (etag !== undefined && statusOf(error) === 412)) return null;
-    throw await s3.failure("GetObject", key, error);
+    throw s3.failure("GetObject", key, error);
   }
 }
 
@@ -146,7 +189,7 @@ function readBody(
   const resume = async (error: unknown): Promise<void> => {
     body.destroy();
     breaks += 1;
-    if (breaks > MAX_BREAKS) throw await s3.failure("GetObject", key, error);
+    if (breaks > MAX_BREAKS) throw s3.failure("GetObject", key, error);
     const answer = await request(s3, key, { start: start + at, end: start + lengthBytes }, etag);
     if (answer === null) throw changed(key);
     body = bodyOf(answer);

@@ -8,9 +8,9 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { OuterloopError } from "../../schemas/errors.ts";
 import { type Credentials, createS3Client, type ServiceOptions, type StoreProfile } from "./aws-clients.ts";
 import { checkKey } from "./object-keys.ts";
-import type { Ticket } from "./object-store.ts";
+import type { GetPin, Ticket } from "./object-store.ts";
 import { type Identity, renewing } from "./renewing-credentials.ts";
-import { checkExpiry, checkPin, type PutPin } from "./tickets.ts";
+import { checkExpiry, checkPin, endOf, type PutPin } from "./tickets.ts";
 
 /** What every upload is: the signature covers it, so that nobody stores a web page in our bucket. */
 const CONTENT_TYPE = "application/octet-stream";
@@ -32,7 +32,7 @@ export interface S3TicketOptions extends Omit<ServiceOptions, "credentials"> {
 
 export interface S3Tickets {
   put(key: string, pin: PutPin): Promise<Ticket>;
-  get(key: string, pin: { expiresAtMs: number }): Promise<Ticket>;
+  get(key: string, pin: GetPin): Promise<Ticket>;
 }
 
 export function createS3Tickets(options: S3TicketOptions): S3Tickets {
@@ -73,10 +73,11 @@ export function createS3Tickets(options: S3TicketOptions): S3Tickets {
       return { method: "PUT", url, headers, expiresAtMs: life.expiresAtMs };
     },
 
-    async get(key, { expiresAtMs }) {
+    async get(key, pin) {
       checkKey(key);
       const { client, identity } = await downloads();
-      const life = lifeOf(key, expiresAtMs, await storeNow(), identity);
+      const nowMs = await storeNow();
+      const life = lifeOf(key, endOf(pin, nowMs), nowMs, identity);
       const command = new GetObjectCommand({
         Bucket: bucket,
         Key: key,

@@ -5,7 +5,8 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
-import type { S3Access } from "./s3-access.ts";
+import { OuterloopError } from "../../schemas/errors.ts";
+import { isMissing, type S3Access } from "./s3-access.ts";
 import { METADATA, unquoted } from "./s3-reading.ts";
 import { statusOf } from "./service-errors.ts";
 import { noSuchObject } from "./store-checks.ts";
@@ -39,25 +40,23 @@ export async function putWhole(
   write: Write,
   condition: Condition,
 ): Promise<string | null> {
+  let etag: string | undefined;
   try {
-    const { ETag } = await s3.client.send(
-      new PutObjectCommand({
-        Bucket: s3.bucket,
-        Key: key,
-        Body: write.bytes,
-        ChecksumSHA256: write.sha256.toString("base64"),
-        Metadata: metadataOf(write),
-        ...condition,
-      }),
-    );
-    return unquoted(ETag);
+    const command = new PutObjectCommand({
+      Bucket: s3.bucket,
+      Key: key,
+      Body: write.bytes,
+      ChecksumSHA256: write.sha256.toString("base64"),
+      Metadata: metadataOf(write),
+      ...condition,
+    });
+    ({ ETag: etag } = await s3.client.send(command));
   } catch (error) {
     if (statusOf(error) === 412) return null;
-    if (statusOf(error) === 404 && "IfMatch" in condition && isNoSuchKey(error)) throw noSuchObject(key);
-    throw await s3.failure("PutObject", key, error);
+    if ("IfMatch" in condition && isMissing(error)) throw noSuchObject(key);
+    throw s3.failure("PutObject", key, error);
   }
-}
-
-function isNoSuchKey(error: unknown): boolean {
-  return error instanceof Error && error.name === "NoSuchKey";
+  if (etag !== undefined) return unquoted(etag);
+  const message = `expected the store to answer the write of ${key} with an etag, got none: is this address a store's?`;
+  throw new OuterloopError("unexpected-answer", message, { key });
 }

@@ -58,6 +58,10 @@ const ownObject: Answer = (request, response) => {
   const write = String(first?.headers["x-amz-meta-write"]);
   object(textOf(first?.body) ?? "", { "x-amz-meta-write": write })(request, response);
 };
+/** What a proxy answers, or a sign-in page; well formed or not. */
+const PAGES = ["<html><body><h1>Not here</h1><hr></body></html>", "<html><body>Not here</body></html>", ""];
+const page = (status: number, html = PAGES[0]) => answer(status, html, { "content-type": "text/html" });
+const page200 = page(200);
 const methods = () => server.received.map(({ method }) => method);
 
 describe("creating once", () => {
@@ -109,6 +113,11 @@ describe("creating once", () => {
     expect(methods()).toEqual(["PUT", "GET", "PUT"]);
   });
 
+  test("an acknowledgement without an etag is none: whoever gave it wrote nothing", async () => {
+    server.script(page200);
+    await expect(store.putIfAbsent("a", bytesOf("x"))).rejects.toMatchObject({ code: "unexpected-answer" });
+  });
+
   test("a store that says both for ever is given up", async () => {
     const pair = [s3Error(412, "PreconditionFailed"), s3Error(404, "NoSuchKey")];
     server.script(...Array.from({ length: 10 }, () => pair).flat());
@@ -132,7 +141,7 @@ describe("compare-and-swap", () => {
   });
 
   test("412, and gone when it is looked at, is a conflict", async () => {
-    server.script(s3Error(412, "PreconditionFailed"), answer(404));
+    server.script(s3Error(412, "PreconditionFailed"), s3Error(404, "NoSuchKey"));
     expect(await store.compareAndSwap("a", bytesOf("x"), null)).toEqual({ outcome: "conflict" });
   });
 
@@ -166,7 +175,11 @@ describe("reading", () => {
   });
 
   test("one that breaks off again and again without a byte is an unreachable store", async () => {
-    server.script(brokenAfter(0, bytesOf("0123456789"), { etag: '"e1"' }));
+    const digits = bytesOf("0123456789");
+    server.script(
+      brokenAfter(0, digits, { etag: '"e1"' }),
+      brokenAfter(0, digits, { etag: '"e1"', "content-range": "bytes 0-9/10" }),
+    );
     await expect(store.get("a")).rejects.toMatchObject({ code: "store-unreachable" });
     expect(server.received).toHaveLength(4);
   });
@@ -223,6 +236,41 @@ describe("reading", () => {
     await expect.poll(() => closed).toBe(true);
   });
 
+  test("a whole that comes where the rest was asked for is not taken for the rest", async () => {
+    const digits = bytesOf("0123456789");
+    const headers = { etag: '"e1"' };
+    server.script(brokenAfter(4, digits, headers), answer(200, digits, headers));
+    await expect(store.get("a")).rejects.toMatchObject({ code: "unexpected-answer" });
+    expect(server.received.map(({ headers: { range } }) => range)).toEqual([
+      undefined,
+      "bytes=4-9",
+      "bytes=4-9",
+    ]);
+  });
+
+  const part = (status: number, text: string, range?: string) =>
+    answer(status, text, { etag: '"e1"', ...(range === undefined ? {} : { "content-range": range }) });
+  test.each<[string, Answer]>([
+    ["the whole", part(200, "0123456789")],
+    ["a part of unknown place", part(206, "234")],
+    ["another part", part(206, "345", "bytes 3-5/10")],
+    ["a shorter part", part(206, "23", "bytes 2-3/10")],
+    ["other bytes than it says", part(206, "23", "bytes 2-4/10")],
+    ["a part that it calls the whole", part(200, "234", "bytes 2-4/10")],
+  ])("%s is no answer to a range: it is asked for again, once", async (_, wrong) => {
+    server.script(wrong, part(206, "234", "bytes 2-4/10"));
+    expect(textOf(await store.range("a", 2, 5))).toBe("234");
+    server.script(wrong, wrong);
+    expect(textOf(await store.range("a", 2, 5))).toBe("234");
+    await expect(store.range("a", 2, 5)).rejects.toMatchObject({ code: "unexpected-answer" });
+    expect(server.received).toHaveLength(5);
+  });
+
+  test("a part is no answer to who asks for the whole", async () => {
+    server.script(part(206, "0123", "bytes 0-3/10"));
+    await expect(store.get("a")).rejects.toMatchObject({ code: "unexpected-answer" });
+  });
+
   test("a range that S3 would cut is an error that names the size", async () => {
     const cut = answer(206, "89", { etag: '"e1"', "content-range": "bytes 8-9/10" });
     const head = answer(200, "", { "content-length": "10", etag: '"e1"' });
@@ -239,11 +287,74 @@ describe("reading", () => {
   });
 });
 
+describe("what is not there", () => {
+  const reads = [() => store.get("a"), () => store.range("a", 0, 1), () => store.stream("a")];
+
+  test("is what the store says is not there", async () => {
+    server.script(s3Error(404, "NoSuchKey"));
+    for (const read of reads) expect(await read()).toBeNull();
+    await store.delete("a");
+  });
+
+  test("is a 404 to HEAD with the id that every answer of S3 bears", async () => {
+    server.script(answer(404, "", { "x-amz-request-id": "1" }));
+    expect(await store.head("a")).toBeNull();
+    expect(methods()).toEqual(["HEAD"]);
+  });
+
+  test("is asked for with GET where HEAD's 404 bears none", async () => {
+    server.script(answer(404), s3Error(404, "NoSuchKey"));
+    expect(await store.head("a")).toBeNull();
+    expect(server.received).toMatchObject([
+      { method: "HEAD" },
+      { method: "GET", headers: { range: "bytes=0-0" } },
+    ]);
+  });
+
+  test.each(PAGES)("is not what a proxy does not find: %s", async (html) => {
+    server.script(page(404, html));
+    const calls = [...reads, () => store.head("a"), () => store.delete("a"), () => store.now()];
+    for (const call of [...calls, () => store.compareAndSwap("a", bytesOf("x"), "e0")]) {
+      await expect(call()).rejects.toMatchObject({ code: "store-unreachable", details: { status: 404 } });
+    }
+  });
+});
+
+describe("an object that was encrypted with its writer's own key", () => {
+  const words =
+    "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.";
+  const invalid = (message: string) =>
+    answer(400, `<Error><Code>InvalidRequest</Code><Message>${message}</Message></Error>`);
+
+  test("is unreadable, whatever is asked of it", async () => {
+    server.script(invalid(words));
+    const reads = [() => store.head("a"), () => store.get("a"), () => store.range("a", 0, 1)];
+    for (const read of [...reads, () => store.stream("a"), () => store.putIfAbsent("a", bytesOf("x"))]) {
+      await expect(read()).rejects.toMatchObject({ code: "object-unreadable" });
+    }
+    expect(methods()).toEqual(["HEAD", "GET", "GET", "GET", "GET", "PUT"]);
+  });
+
+  test("is not what any other 400 means", async () => {
+    server.script(invalid("Some other thing is wrong."));
+    await expect(store.get("a")).rejects.toMatchObject({ code: "store-refused" });
+    await expect(store.head("a")).rejects.toMatchObject({ code: "store-refused" });
+  });
+
+  test.each<[string, Answer]>([
+    ["reads it", answer(206, "t", { "content-range": "bytes 0-0/4", etag: '"e1"' })],
+    ["finds it empty", s3Error(416, "InvalidRange")],
+  ])("is not what a 400 to HEAD means when a GET %s", async (_, got) => {
+    server.script(answer(400), got);
+    await expect(store.head("a")).rejects.toMatchObject({ code: "store-unreachable" });
+  });
+});
+
 describe("listing", () => {
-  const page = (keys: string[], next?: string) =>
+  const page = (keys: string[], next?: string, truncated = String(next !== undefined)) =>
     answer(
       200,
-      `<ListBucketResult><IsTruncated>${next !== undefined}</IsTruncated>${
+      `<ListBucketResult>${truncated === "" ? "" : `<IsTruncated>${truncated}</IsTruncated>`}${
         next === undefined ? "" : `<NextContinuationToken>${next}</NextContinuationToken>`
       }${keys
         .map(
@@ -264,6 +375,22 @@ describe("listing", () => {
     expect(server.received[1]?.url).toContain("continuation-token=token-1");
   });
 
+  test("a page that is not the last goes on after its last key, token or none", async () => {
+    server.script(page(["p/a"], undefined, "true"), page(["p/b"]));
+    const first = await store.list("p/");
+    expect(first.next).toBe("p/a");
+    expect((await store.list("p/", { after: first.next ?? "" })).next).toBeNull();
+    expect(server.received[1]?.url).toContain("start-after=p%2Fa");
+  });
+
+  test.each([
+    ["an empty page that is not the last, and says nothing of the next", page([], undefined, "true")],
+    ["a page that does not say whether it is the last", page([], undefined, "")],
+  ])("%s is no listing", async (_, answered) => {
+    server.script(answered);
+    await expect(store.list("p/")).rejects.toMatchObject({ code: "unexpected-answer" });
+  });
+
   test("what comes after every key of the prefix needs no request", async () => {
     server.script(page(["p/a"]));
     expect(await store.list("p/", { after: "q" })).toEqual({ objects: [], next: null });
@@ -280,6 +407,9 @@ describe("failures are typed", () => {
     [403, "InvalidAccessKeyId", "store-credentials"],
     [403, "SignatureDoesNotMatch", "store-credentials"],
     [400, "ExpiredToken", "store-credentials"],
+    [400, "TokenRefreshRequired", "store-credentials"],
+    [400, "KMS.DisabledException", "store-encryption"],
+    [400, "KMS.KMSInvalidStateException", "store-encryption"],
     [403, "AccessDenied", "store-denied"],
     [404, "NoSuchBucket", "no-such-bucket"],
     [403, "RequestTimeTooSkewed", "clock-skew"],
@@ -305,6 +435,37 @@ describe("failures are typed", () => {
     expect(server.received).toHaveLength(7);
     // A further wait of 5 s would end after the 20 s of the deadline.
     expect(waitsMs).toEqual([500, 1000, 2000, 4000, 5000, 5000]);
+  });
+
+  test.each<[number, string]>([
+    [400, "ThrottlingException"],
+    [400, "RequestTimeout"],
+    [400, "KMS.ThrottlingException"],
+    [400, "IncompleteBody"],
+    [408, "Whatever"],
+    [429, "TooManyRequests"],
+    [409, "OperationAborted"],
+  ])("%i %s is an unreachable store, however often it was repeated", async (status, code) => {
+    server.script(s3Error(status, code));
+    await expect(put()).rejects.toMatchObject({ code: "store-unreachable", details: { reason: code } });
+  });
+
+  test.each([400, 401, 403, 408, 413, 502])(
+    "so is a proxy's page with %i, whatever is asked",
+    async (status) => {
+      for (const html of PAGES) {
+        server.script(page(status, html));
+        const calls = [put, () => store.get("a"), () => store.list("p/"), () => store.delete("a")];
+        for (const call of [...calls, () => store.head("a"), () => store.now()]) {
+          await expect(call()).rejects.toMatchObject({ code: "store-unreachable", details: { status } });
+        }
+      }
+    },
+  );
+
+  test("so is a sign-in page where a listing was asked for", async () => {
+    server.script(page200);
+    await expect(store.list("p/")).rejects.toMatchObject({ code: "store-unreachable" });
   });
 
   test("nobody at the address is an unreachable store", async () => {
@@ -342,4 +503,10 @@ test("a ticket counts from the date of any answer of the last minute, and else a
   await Promise.all(Array.from({ length: 20 }, () => store.presignPut("a", pin)));
   expect(methods()).toEqual(["HEAD"]);
   expect(new URL(first.url).searchParams.get("X-Amz-Date")).toBe("20260131T120000Z");
+});
+
+test("tickets that are asked for at once ask for the time once", async () => {
+  server.script(answer(200, "", { date: LAST_MODIFIED }));
+  await Promise.all(Array.from({ length: 20 }, () => store.presignGet("a", { lifeSeconds: 60 })));
+  expect(methods()).toEqual(["HEAD"]);
 });

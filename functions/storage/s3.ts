@@ -13,7 +13,7 @@ import type { Credentials, ServiceOptions, StoreProfile } from "./aws-clients.ts
 import { toStream } from "./byte-source.ts";
 import { checkKey } from "./object-keys.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { dateOf, headObject, isMissing, openS3Access, type S3Access } from "./s3-access.ts";
+import { dateOf, headObject, isMissing, openS3Access, reasonOf, type S3Access } from "./s3-access.ts";
 import { listPage } from "./s3-listing.ts";
 import { MULTIPART_BYTES, putInParts } from "./s3-multipart.ts";
 import { openRange } from "./s3-ranges.ts";
@@ -38,18 +38,27 @@ const MAX_VANISHED = 10;
 
 /**
  * The store in a bucket. Errors are those of the port and of `service-errors.ts`: `store-unreachable`,
- * `store-credentials`, `store-denied`, `store-region`, `store-full`, `store-refused`, `no-such-bucket`, `clock-skew`;
- * `checksum-mismatch` for bytes that are not those that were written.
+ * `store-credentials`, `store-denied`, `store-region`, `store-full`, `store-encryption`, `store-refused`,
+ * `no-such-bucket`, `clock-skew`, `object-unreadable`; `checksum-mismatch` for bytes that are not those that were
+ * written; `unexpected-answer` for answers that do not fit the question.
  */
 export function createS3ObjectStore(options: S3Options): ObjectStore {
   const s3 = openS3Access(options);
   const { client, bucket } = s3;
   const own = options.credentials ?? (() => client.config.credentials());
+  let asked: Promise<number> | undefined;
+  /** One question for all who ask meanwhile: a batch of tickets asks at once. */
+  const askOnce = (): Promise<number> => {
+    asked ??= askTime(s3).finally(() => {
+      asked = undefined;
+    });
+    return asked;
+  };
   const tickets = createS3Tickets({
     ...options,
     uploadCredentials: options.uploadCredentials ?? own,
     readCredentials: options.readCredentials ?? own,
-    storeNow: async () => s3.clock.estimateMs() ?? (await askTime(s3)),
+    storeNow: async () => s3.clock.estimateMs() ?? (await askOnce()),
   });
 
   /** The etag; null: an object is there. */
@@ -122,8 +131,8 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
       try {
         await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
       } catch (error) {
-        // S3 answers 204 for what is not there; some others say 404.
-        if (!isMissing(error)) throw await s3.failure("DeleteObject", key, error);
+        // S3 answers 204 for what is not there; some others say that it is not there.
+        if (!isMissing(error)) throw s3.failure("DeleteObject", key, error);
       }
     },
 
@@ -148,7 +157,8 @@ async function askTime(s3: S3Access): Promise<number> {
   try {
     await s3.client.send(command);
   } catch (error) {
-    throw await s3.failure("HeadBucket", null, error);
+    const { operation, reason } = await reasonOf(s3, null, error);
+    throw s3.failure(operation, null, reason);
   }
   if (nowMs !== null) return nowMs;
   throw new OuterloopError("unexpected-answer", "expected a Date header in the store's answer, got none");

@@ -23,6 +23,8 @@ interface Kind {
   /** Typed code behind the service's prefix, or whole. */
   code: string;
   codes: readonly string[];
+  /** What the message says too, where one code stands for many things. */
+  words?: RegExp;
   /** What to do. */
   advice: string;
 }
@@ -41,7 +43,7 @@ const KINDS: readonly Kind[] = [
   },
   {
     code: "clock-skew",
-    codes: ["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"],
+    codes: ["RequestTimeTooSkewed", "RequestExpired", "ExpiredRequest", "RequestInTheFuture"],
     advice: "set this machine's clock: signatures carry its time, and 15 minutes are too far off",
   },
   {
@@ -51,13 +53,16 @@ const KINDS: readonly Kind[] = [
       "SignatureDoesNotMatch",
       "ExpiredToken",
       "ExpiredTokenException",
+      "TokenRefreshRequired",
       "InvalidToken",
+      "InvalidTokenId",
       "InvalidClientTokenId",
       "UnrecognizedClientException",
       "InvalidSignatureException",
       "IncompleteSignature",
       "MissingAuthenticationToken",
       "NotSignedUp",
+      "Unauthorized",
       "CredentialsProviderError",
       "TokenProviderError",
     ],
@@ -83,10 +88,60 @@ const KINDS: readonly Kind[] = [
     codes: ["NotImplemented"],
     advice: "this service lacks something that we need: `outerloop doctor` says what",
   },
+  {
+    code: "-encryption",
+    codes: ["KMS"],
+    advice:
+      "enable the KMS key that encrypts it, and let these credentials use the key; what is stored is not lost",
+  },
+  {
+    // The words of AWS, MinIO and LocalStack for an object encrypted with its writer's own key (SSE-C).
+    code: "object-unreadable",
+    codes: ["InvalidRequest"],
+    words: /stored using a form of Server Side Encryption/i,
+    advice:
+      "nobody reads it without the key that its writer encrypted it with: delete it, have it written without",
+  },
 ];
 
 /** Two conditional writes met: nothing of this one landed, and S3 asks for the upload again. */
 export const RACES: readonly string[] = ["ConditionalRequestConflict", "OperationAborted"];
+
+/**
+ * Overload, and requests that did not arrive whole. AWS says most of them with a 400. The SDK repeats those it knows, but
+ * only until our deadline; after it they are no more final than before.
+ */
+const TEMPORARY: readonly string[] = [
+  "SlowDown",
+  "Throttling",
+  "ThrottlingException",
+  "ThrottledException",
+  "EC2ThrottledException",
+  "RequestThrottled",
+  "RequestThrottledException",
+  "KmsThrottled",
+  "KMS.ThrottlingException",
+  "TooManyRequests",
+  "TooManyRequestsException",
+  "RequestLimitExceeded",
+  "LimitExceededException",
+  "BandwidthLimitExceeded",
+  "ProvisionedThroughputExceededException",
+  "PriorRequestNotComplete",
+  "TransactionInProgressException",
+  "OverLimit",
+  "RequestTimeout",
+  "RequestTimeoutException",
+  "TimeoutError",
+  "IncompleteBody",
+  "ClientDisconnect",
+  "InternalError",
+  "ServiceUnavailable",
+  ...RACES,
+];
+
+/** Names that the SDK gives to errors without a code of the service. */
+const NAMELESS: readonly string[] = ["BadRequest", "Forbidden", "NotFound", "Unknown", "UnknownError"];
 
 /** The service's code, the SDK's or the system's; empty: none of them. */
 export function codeOf(error: unknown): string {
@@ -99,26 +154,56 @@ export function statusOf(error: unknown): number {
   return metadataOf(error).httpStatusCode ?? 0;
 }
 
+/** True for what may succeed when it is asked again, unchanged: an overload, a fault of the server, a lost race. */
+export function isTemporary(status: number, code: string): boolean {
+  return status === 408 || status === 429 || status >= 500 || TEMPORARY.includes(code);
+}
+
 /**
- * The typed error for a failed request: `store-unreachable` (no answer, 429, 5xx or a 409 of two that race, until the deadline), a kind of the
- * table, or `store-refused`; `queue-…` for a queue. What the SDK throws without having asked stays as it is: a fault of
- * ours.
+ * The typed error for a failed request: a kind of the table; `store-unreachable` for what is temporary until the deadline,
+ * and where no answer of the service came (none at all, or a proxy's); else `store-refused`; `queue-…` for a queue. What
+ * the SDK throws without having asked stays as it is: a fault of ours.
  */
 export function serviceError(error: unknown, request: FailedRequest): unknown {
-  const status = statusOf(error);
-  const code = codeOf(error);
-  const kind = KINDS.find(({ codes }) => codes.includes(code)) ?? byStatus(status);
+  const [status, code] = [statusOf(error), codeOf(error)];
+  const foreign = status !== 0 && isForeign(error, request);
+  const kind = kindOf(error) ?? (foreign || TEMPORARY.includes(code) ? undefined : byStatus(status));
   if (kind !== undefined) return typed(kind.code, kind.advice, error, request);
   const silent = status === 0 && (code === "TimeoutError" || (error instanceof Error && "code" in error));
-  if (silent || status === 429 || status >= 500 || RACES.includes(code)) {
+  if (silent || isTemporary(status, code)) {
     const advice = "check that the service runs at this address, then repeat: what was done stays done";
     return typed("-unreachable", advice, error, request);
   }
   if (status === 0) return error;
+  if (foreign) {
+    const advice = `no answer of a ${request.service}: check the address and every proxy on the way there, then repeat`;
+    return typed("-unreachable", advice, error, request);
+  }
   return typed("-refused", "the service's own words say why", error, request);
 }
 
-/** For answers without a body, which then have no code. */
+function kindOf(error: unknown): Kind | undefined {
+  const code = codeOf(error);
+  if (TEMPORARY.includes(code)) return undefined;
+  const family = /^KMS/i.test(code) ? "KMS" : code;
+  const said = error instanceof Error ? error.message : "";
+  return KINDS.find(
+    ({ codes, words }) => codes.includes(family) && (words === undefined || words.test(said)),
+  );
+}
+
+/**
+ * True for an answer that is not the service's own: a body that does not parse, or bears no code. An answer to HEAD has no
+ * body, so its status has to do.
+ */
+function isForeign(error: unknown, { operation }: FailedRequest): boolean {
+  const own = error instanceof Error && "$fault" in error && !NAMELESS.includes(error.name);
+  if (own) return false;
+  const status = statusOf(error);
+  return operation.startsWith("Head") ? byStatus(status) === undefined : status < 300 || status >= 400;
+}
+
+/** For answers without a body, and for codes that no table has. */
 function byStatus(status: number): Kind | undefined {
   const code = {
     301: "-region",

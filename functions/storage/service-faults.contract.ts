@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { createHash, randomUUID } from "node:crypto";
-import { CreateBucketCommand } from "@aws-sdk/client-s3";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { CreateBucketCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
 import { describe, expect } from "vitest";
 import { type Credentials, createS3Client } from "./aws-clients.ts";
@@ -70,6 +70,25 @@ function register(test: Property, service: TestService): void {
       store.get("a"),
       store.putIfAbsent("a", bytes),
     ]);
+  });
+
+  test("an object encrypted with its writer's own key is unreadable, whatever is asked of it", async () => {
+    const elsewhere = `unreadable-${randomUUID()}`;
+    const client = createS3Client({ ...service, region });
+    await client.send(new CreateBucketCommand({ Bucket: elsewhere }));
+    const key = randomBytes(32);
+    const command = new PutObjectCommand({
+      Bucket: elsewhere,
+      Key: "a",
+      Body: bytes,
+      SSECustomerAlgorithm: "AES256",
+      SSECustomerKey: key.toString("base64"),
+      SSECustomerKeyMD5: createHash("md5").update(key).digest("base64"),
+    });
+    await client.send(command).finally(() => client.destroy());
+    const store = createS3ObjectStore({ ...service, region, bucket: elsewhere });
+    const put = store.putIfAbsent("a", bytes);
+    await expectAll("object-unreadable", [store.head("a"), store.get("a"), store.range("a", 0, 1), put]);
   });
 
   test("a role that may upload signs uploads, and is denied everything else", async () => {

@@ -159,12 +159,29 @@ describe("dead letters", () => {
   });
 });
 
+describe("dead letters that cannot be shown again at once", () => {
+  test("are read all the same: they show themselves after half a minute", async () => {
+    server.script(ok({ Messages: [received("a", 1000)] }), sqsError(403, "AccessDeniedException"));
+    expect((await queue.deadLetters(1)).map(({ id }) => id)).toEqual(["a"]);
+  });
+
+  test("do not hide why the reading failed", async () => {
+    server.script(
+      ok({ Messages: [received("a", 1000)] }),
+      sqsError(400, "QueueDoesNotExist"),
+      sqsError(403, "AccessDeniedException"),
+    );
+    await expect(queue.deadLetters(20)).rejects.toMatchObject({ code: "no-such-queue" });
+  });
+});
+
 describe("failures are typed", () => {
   test.each([
     [400, "QueueDoesNotExist", "no-such-queue"],
     [403, "InvalidClientTokenId", "queue-credentials"],
     [400, "UnrecognizedClientException", "queue-credentials"],
     [403, "AccessDeniedException", "queue-denied"],
+    [400, "KmsDisabled", "queue-encryption"],
     [400, "InvalidMessageContents", "queue-refused"],
     [400, "InvalidParameterValue", "queue-refused"],
   ])("%i %s to a send is %s, without a repetition", async (status, code, expected) => {
@@ -174,6 +191,30 @@ describe("failures are typed", () => {
       details: { reason: code, status },
     });
     expect(server.received).toHaveLength(1);
+  });
+
+  test.each([
+    [400, "ThrottlingException"],
+    [400, "RequestThrottled"],
+    [400, "KmsThrottled"],
+    [403, "OverLimit"],
+    [429, "TooManyRequests"],
+  ])("%i %s is an unreachable queue, however often it was repeated", async (status, code) => {
+    server.script(sqsError(status, code));
+    await expect(queue.send("{}")).rejects.toMatchObject({
+      code: "queue-unreachable",
+      details: { reason: code },
+    });
+  });
+
+  test.each([
+    [404, "<html>Not here</html>"],
+    [400, ""],
+    [403, '{"message":"Forbidden"}'],
+    [200, "<html>Sign in</html>"],
+  ])("so is a proxy's %i: %s", async (status, body) => {
+    server.script(answer(status, body));
+    await expect(queue.send("{}")).rejects.toMatchObject({ code: "queue-unreachable", details: { status } });
   });
 
   test("5xx until the deadline is an unreachable queue", async () => {

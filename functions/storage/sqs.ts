@@ -44,7 +44,7 @@ const BURIAL_SECONDS = 60;
 
 /**
  * The queue at a URL. Errors are those of the port and of `service-errors.ts`: `queue-unreachable`, `queue-credentials`,
- * `queue-denied`, `queue-refused`, `no-such-queue`, `clock-skew`.
+ * `queue-denied`, `queue-encryption`, `queue-refused`, `no-such-queue`, `clock-skew`.
  */
 export function createSqsQueue(options: SqsOptions): Queue {
   const { queueUrl, deadLetterUrl, endpoint = "AWS" } = options;

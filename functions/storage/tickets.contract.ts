@@ -116,15 +116,15 @@ function register(test: Property, factory: () => Promise<ObjectStoreHarness>): v
 
   test("a ticket that would be expired when it is issued is a typed error", async () => {
     const expiresAtMs = (await store.now()) - 5000;
-    await expect(store.presignGet(newKey(), { expiresAtMs })).rejects.toMatchObject({
-      code: "ticket-expired",
-    });
+    for (const pin of [{ expiresAtMs }, { lifeSeconds: -5 }, { lifeSeconds: Number.NaN }]) {
+      await expect(store.presignGet(newKey(), pin)).rejects.toMatchObject({ code: "ticket-expired" });
+    }
   });
 
   test("a download gives the bytes, whole or in part, until it expires", async () => {
     const key = newKey();
     await store.putIfAbsent(key, honest);
-    const ticket = await store.presignGet(key, { expiresAtMs: (await store.now()) + 2000 });
+    const ticket = await store.presignGet(key, { lifeSeconds: 2 });
     const whole = await send(ticket);
     const part = await fetch(ticket.url, { headers: { range: "bytes=2-4" } });
     expect(whole.status).toBe(200);
@@ -137,6 +137,17 @@ function register(test: Property, factory: () => Promise<ObjectStoreHarness>): v
     const late = await send(ticket);
     await late.arrayBuffer();
     expect(late.status).toBe(403);
+  });
+
+  test("a download ends at the moment that was asked for, or after the time", async () => {
+    const nowMs = await store.now();
+    const until = await store.presignGet(newKey(), { expiresAtMs: nowMs + 60_000 });
+    const during = await store.presignGet(newKey(), { lifeSeconds: 60 });
+    // S3 counts in whole seconds.
+    for (const { expiresAtMs } of [until, during]) {
+      expect(Math.abs(expiresAtMs - nowMs - 60_000)).toBeLessThanOrEqual(2000);
+    }
+    expect(until.expiresAtMs).toBeLessThanOrEqual(nowMs + 60_000);
   });
 
   test("a download of another key, or with the method of another ticket, is refused", async () => {

@@ -11,7 +11,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { OuterloopError } from "../../schemas/errors.ts";
 import { sha256Hex } from "../../schemas/primitives.ts";
 import { checkKey, toUrlPath } from "./object-keys.ts";
-import type { Ticket } from "./object-store.ts";
+import type { GetPin, Ticket } from "./object-store.ts";
 
 /** What a PUT ticket allows: these bytes, nothing longer, nothing else. */
 export interface PutPin {
@@ -36,7 +36,7 @@ export interface Tickets {
   /** Issues an upload. Throws `invalid-key`, `invalid-option`, `ticket-expired`. */
   put(key: string, pin: PutPin): Ticket;
   /** Issues a download. Throws `invalid-key`, `ticket-expired`. */
-  get(key: string, pin: { expiresAtMs: number }): Ticket;
+  get(key: string, pin: GetPin): Ticket;
 }
 
 /** Header that a PUT must carry, as on S3: it makes the upload create-once. */
@@ -61,9 +61,11 @@ export function createTickets(options: TicketOptions & { now: () => number }): T
         expiresAtMs: pin.expiresAtMs,
       };
     },
-    get(key, { expiresAtMs }) {
+    get(key, pin) {
       checkKey(key);
-      checkExpiry(key, expiresAtMs, now());
+      const nowMs = now();
+      const expiresAtMs = endOf(pin, nowMs);
+      checkExpiry(key, expiresAtMs, nowMs);
       const fields = [String(expiresAtMs)];
       const ticket = ["get", ...fields, macOf(ticketSecret, "GET", key, fields)].join(".");
       return { method: "GET", url: url(key, ticket), headers: {}, expiresAtMs };
@@ -147,6 +149,11 @@ export function checkPin({ sizeBytes, sha256 }: PutPin): void {
   if (Number.isSafeInteger(sizeBytes) && sizeBytes >= 0 && sha256Hex.safeParse(sha256).success) return;
   const message = `expected a size in bytes and a SHA-256 in hex to pin, got ${sizeBytes} and ${JSON.stringify(sha256)}`;
   throw new OuterloopError("invalid-option", message, { sizeBytes, sha256 });
+}
+
+/** When a download that is issued now ends. */
+export function endOf(pin: GetPin, nowMs: number): number {
+  return "lifeSeconds" in pin ? nowMs + Math.ceil(pin.lifeSeconds * 1000) : pin.expiresAtMs;
 }
 
 /** `ticket-expired` unless it lies ahead. */

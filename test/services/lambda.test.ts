@@ -30,6 +30,7 @@ import { entries, type FunctionName } from "../../infra/bundle.ts";
 import { loadCodec } from "../../native/codec.ts";
 import { derivedSeed, keys, type SigningKey, signingKey, toHex } from "../../schemas/index.ts";
 import { runEvaluator } from "../../workers/evaluator/evaluator.ts";
+import { openModel } from "../../workers/evaluator/open-model.ts";
 import { activateRun, chainLength, createRun } from "../../workers/local/create-run.ts";
 import { mobyDick } from "../../workers/local/quick-start.ts";
 import { provision } from "../../workers/operator/provision.ts";
@@ -37,6 +38,7 @@ import { requireQueue } from "../../workers/operator/queues.ts";
 import { storageOptions } from "../../workers/operator/storage-options.ts";
 import { createInnerLoop } from "../../workers/peer/inner-loop.ts";
 import { runPeer } from "../../workers/peer/peer.ts";
+import { openPeerStateStore } from "../../workers/peer/peer-state.ts";
 import { loadTokens } from "../../workers/replica/tokens.ts";
 import { tinyConfig } from "../support/tiny-run.ts";
 import { freePort } from "./free-port.ts";
@@ -160,18 +162,18 @@ it("a round through the four functions as they are deployed", async () => {
       api: clientOf(evaluator),
       run,
       key: evaluator,
-      folder: join(folder, "evaluator"),
+      open: openModel(join(folder, "evaluator")),
       report: () => {},
       signal,
     }),
   );
   await Promise.all(
-    ["peer-1", "peer-2"].map((peer) =>
+    ["peer-1", "peer-2"].map(async (peer) =>
       runPeer({
         api: clientOf(keyOf(peer)),
         run,
         key: keyOf(peer),
-        folder: join(folder, peer),
+        store: await openPeerStateStore(join(folder, peer), run),
         innerLoop: async (view) =>
           createInnerLoop(config, await loadTokens(view, join(folder, peer, "data"))),
         report: () => {},

@@ -14,6 +14,7 @@ import { readStatus } from "../../functions/rounds/status.ts";
 import type { Log } from "../../functions/triggers/environment.ts";
 import { type RunConfig, type RunStatus, type SigningKey, signingKey, toHex } from "../../schemas/index.ts";
 import { runEvaluator } from "../../workers/evaluator/evaluator.ts";
+import { openModel } from "../../workers/evaluator/open-model.ts";
 import { activateRun, chainLength, createRun } from "../../workers/local/create-run.ts";
 import { mobyDick } from "../../workers/local/quick-start.ts";
 import { type CurrentRun, secretsOfCurrent } from "../../workers/local/run-folder.ts";
@@ -21,6 +22,7 @@ import { startStack } from "../../workers/local/stack.ts";
 import { openBackend, openStore } from "../../workers/local/storage.ts";
 import { createInnerLoop, type InnerLoop } from "../../workers/peer/inner-loop.ts";
 import { runPeer } from "../../workers/peer/peer.ts";
+import { openPeerStateStore } from "../../workers/peer/peer-state.ts";
 import { loadTokens } from "../../workers/replica/tokens.ts";
 
 export interface EmbeddedRun {
@@ -132,7 +134,14 @@ export async function startEmbeddedRun({
   for (const [i, key] of evaluatorKeys.entries()) {
     const api = createApiClient({ coordinator: stack.url, key, signal });
     endsWithRun(
-      runEvaluator({ api, run, key, folder: join(dataDir, `evaluator-${i}`), report: () => {}, signal }),
+      runEvaluator({
+        api,
+        run,
+        key,
+        open: openModel(join(dataDir, `evaluator-${i}`)),
+        report: () => {},
+        signal,
+      }),
     );
   }
   const context = await openRun(store, run);
@@ -148,19 +157,18 @@ export async function startEmbeddedRun({
     peer(name, wrap = (inner) => inner) {
       const key = keyOf(name);
       const folder = join(dataDir, name);
-      const done = endsWithRun(
+      const train = async () =>
         runPeer({
           api: createApiClient({ coordinator: stack.url, key, signal }),
           run,
           key,
-          folder,
+          store: await openPeerStateStore(folder, run),
           innerLoop: async (view) =>
             wrap(await createInnerLoop(config, await loadTokens(view, join(folder, "data")))),
           report: () => {},
           signal,
-        }),
-      );
-      return { key, done };
+        });
+      return { key, done: endsWithRun(train()) };
     },
     async until(condition) {
       for (;;) {

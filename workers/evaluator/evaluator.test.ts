@@ -11,6 +11,7 @@ import type { LossModel } from "../model/index.ts";
 import { downloadState } from "../replica/parameters.ts";
 import { openRunView, type RunView } from "../replica/run-view.ts";
 import { runEvaluator } from "./evaluator.ts";
+import { openModel } from "./open-model.ts";
 import { createParameterWindow } from "./parameter-window.ts";
 import { downloadPayloads, triedParameters } from "./try-update.ts";
 
@@ -69,7 +70,7 @@ async function workOn(queue: Queue, done: () => Promise<boolean>): Promise<strin
     api: { ...api, jobs: () => queue },
     run: run.run,
     key: judge,
-    folder,
+    open: openModel(folder),
     report: () => {},
     signal: stop.signal,
   }).then(

@@ -3,19 +3,20 @@
  *
  * @module
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   type ApiClient,
+  type Host,
   isTransient,
   keepLease,
   type Message,
   type Queue,
+  type Timer,
 } from "../../functions/api/client.ts";
 import { evaluatorJob, isOuterloopError, type SigningKey } from "../../schemas/index.ts";
-import { createLossModel } from "../model/index.ts";
+import type { LossModel } from "../model/index.ts";
 import type { Report } from "../peer/events.ts";
-import { openRunView } from "../replica/run-view.ts";
-import { loadTokens } from "../replica/tokens.ts";
+import { openRunView, type RunView } from "../replica/run-view.ts";
+import type { Tokens } from "../replica/tokens.ts";
 import { doJob, type EvaluatorTools } from "./jobs.ts";
 import { createParameterWindow } from "./parameter-window.ts";
 
@@ -40,33 +41,22 @@ const JOB_FAULTS = [
 ];
 /** How soon a job that came too early may come again. */
 const TOO_EARLY_SECONDS = 1;
-/** Sequences in one forward pass: larger blocks are no faster on a CPU. */
-const BATCH_SIZE = 8;
 
 export interface EvaluatorOptions {
   api: ApiClient;
   run: string;
   key: SigningKey;
-  /** Where downloaded data is kept. */
-  folder: string;
+  /** Brings the training text and the forward pass, once the run is known. */
+  open: (view: RunView) => Promise<{ tokens: Tokens; model: LossModel }>;
   report: Report;
   signal: AbortSignal;
 }
 
 /** Works until `signal`. Once it has begun, it waits for a coordinator that is away. */
-export async function runEvaluator({
-  api,
-  run,
-  key,
-  folder,
-  report,
-  signal,
-}: EvaluatorOptions): Promise<void> {
+export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
+  const { api, run, key, report, signal } = options;
   const view = await openRunView(api, run);
-  const [tokens, model] = await Promise.all([
-    loadTokens(view, folder),
-    createLossModel(view.genesis.body.config.model, { batchSize: BATCH_SIZE }),
-  ]);
+  const { tokens, model } = await options.open(view);
   const tools: EvaluatorTools = {
     view,
     key,
@@ -90,7 +80,7 @@ export async function runEvaluator({
       } catch (error) {
         if (signal.aborted || !isTransient(error)) throw error;
         report({ kind: "note", text: `${String(error)}; trying again` });
-        await sleep(AWAY_MS, undefined, { signal }).catch(() => {});
+        await api.host.sleep(AWAY_MS, signal).catch(() => {});
       }
     }
   } finally {
@@ -105,12 +95,13 @@ async function takeJob(
   leaseSeconds: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const askedAtMs = performance.now();
+  const { host } = tools.view.api;
+  const askedAtMs = host.now();
   const messages = await queue.receive({ max: 1, leaseSeconds, waitSeconds: LONG_POLL_SECONDS });
   for (const message of messages) await work(tools, queue, message, leaseSeconds);
   // A coordinator that does not hold its answers back is asked again after a pause.
-  if (messages.length === 0 && performance.now() - askedAtMs < ANSWERED_AT_ONCE_MS) {
-    await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
+  if (messages.length === 0 && host.now() - askedAtMs < ANSWERED_AT_ONCE_MS) {
+    await host.sleep(PAUSE_MS, signal).catch(() => {});
   }
 }
 
@@ -123,7 +114,8 @@ async function work(
   const job = parseJob(message.body);
   if (!job.success || job.data.run !== tools.view.run) return giveBack(queue, message, UNKNOWN_SECONDS);
   try {
-    await keepLease(queue, message, leaseSeconds, (lease) => doJob(tools, job.data, lease));
+    const timer = timerOf(tools.view.api.host);
+    await keepLease(queue, message, leaseSeconds, (lease) => doJob(tools, job.data, lease), { timer });
     await queue.ack(message);
   } catch (error) {
     if (!isOuterloopError(error) || !JOB_FAULTS.includes(error.code)) throw error;
@@ -132,6 +124,15 @@ async function work(
     }
     await giveBack(queue, message, TOO_EARLY_SECONDS);
   }
+}
+
+/** A timer on the machine's own time. */
+function timerOf(host: Host): Timer {
+  return (ms, callback) => {
+    const cancelled = new AbortController();
+    host.sleep(ms, cancelled.signal).then(callback, () => {});
+    return () => cancelled.abort();
+  };
 }
 
 function parseJob(body: string) {

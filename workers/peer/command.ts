@@ -12,6 +12,7 @@ import { lockFolder } from "./folder-lock.ts";
 import { loadIdentity } from "./identity.ts";
 import { createInnerLoop, type InnerLoop } from "./inner-loop.ts";
 import { runPeer } from "./peer.ts";
+import { openPeerStateStore } from "./peer-state.ts";
 
 export interface WorkerCommandOptions {
   coordinator: string;
@@ -28,11 +29,12 @@ export async function peerCommand(
   const lock = await lockFolder(options.dataDir, "peer");
   const key = await loadIdentity(options.dataDir);
   const api = createApiClient({ coordinator: options.coordinator, key, signal });
+  const run = await chooseRun(api, options.run);
   await runPeer({
     api,
-    run: await chooseRun(api, options.run),
+    run,
     key,
-    folder: join(options.dataDir, "state"),
+    store: await openPeerStateStore(join(options.dataDir, "state"), run),
     innerLoop: async (view) => {
       const tokens = await loadTokens(view, join(options.dataDir, "data"));
       return wrap(await createInnerLoop(view.genesis.body.config, tokens));

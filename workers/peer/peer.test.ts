@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type ApiClient, createApiClient } from "../../functions/api/client.ts";
+import { type ApiClient, createApiClient, type Host, systemHost } from "../../functions/api/client.ts";
 import { ApiRun, keyOf, ORIGIN } from "../../functions/api/testing/api-run.ts";
 import { checkUpload } from "../../functions/rounds/check-upload.ts";
 import {
@@ -61,8 +61,10 @@ function innerLoopOf({ publicKey }: SigningKey): InnerLoop {
 
 /** A request takes a turn of the event loop at least: a peer in a hurry must not stop the clock. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
+/** Waits are short: nobody is far away. */
+const host: Host = { ...systemHost, sleep: (ms, signal) => systemHost.sleep(Math.min(ms, 20), signal) };
 const clientOf = (key: SigningKey, signal = stop.signal) =>
-  createApiClient({ coordinator: ORIGIN, key, signal, patienceSeconds: 0 });
+  createApiClient({ coordinator: ORIGIN, key, signal, host, patienceSeconds: 0 });
 const folderOf = ({ publicKey }: SigningKey) => join(root, publicKey);
 
 function start(
@@ -74,16 +76,11 @@ function start(
   }: { api?: ApiClient; signal?: AbortSignal; report?: (event: { kind: WorkerEvent["kind"] }) => void } = {},
 ): Promise<string> {
   const innerLoop = async () => innerLoopOf(key);
-  return runPeer({
-    api,
-    run: run.run,
-    key,
-    folder: folderOf(key),
-    innerLoop,
-    report,
-    signal,
-    awayMs: 1,
-  }).then(
+  const train = async () => {
+    const store = await openPeerStateStore(folderOf(key), run.run);
+    await runPeer({ api, run: run.run, key, store, innerLoop, report, signal });
+  };
+  return train().then(
     () => "ended",
     (error: unknown) => (isOuterloopError(error) ? error.code : String((error as Error).name)),
   );

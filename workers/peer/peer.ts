@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { type ApiClient, isTransient } from "../../functions/api/client.ts";
 import { roundWindows } from "../../functions/coordinator/assignment.ts";
 import type { Fact } from "../../functions/coordinator/facts.ts";
@@ -29,30 +28,28 @@ import { compressRound } from "./compress.ts";
 import { checkAcknowledgement, uploadShards } from "./deliver.ts";
 import type { Report } from "./events.ts";
 import type { InnerLoop } from "./inner-loop.ts";
-import { openPeerStateStore, type PeerState, type PeerStateStore } from "./peer-state.ts";
+import type { PeerState, PeerStateStore } from "./peer-state.ts";
 import { settledError } from "./settle.ts";
 
 export interface PeerOptions {
   api: ApiClient;
   run: string;
   key: SigningKey;
-  /** Where the state is kept; one peer, one folder. */
-  folder: string;
+  /** Where the state is kept. */
+  store: PeerStateStore;
   /** Makes the trainer, once the run is known. */
   innerLoop: (view: RunView) => Promise<InnerLoop>;
   report: Report;
   signal: AbortSignal;
-  awayMs?: number;
 }
 
-/** How long a peer that nobody answers waits before it looks again, unless it is told. */
+/** How long a peer that nobody answers waits before it looks again. */
 const AWAY_MS = 5_000;
 
 /** Trains until the run is finished, or until `signal`. Once it has begun, it waits for a coordinator that is away. */
 export async function runPeer(options: PeerOptions): Promise<void> {
-  const { api, run, key, folder, report, signal } = options;
+  const { api, run, key, store, report, signal } = options;
   const view = await openRunView(api, run);
-  const store = await openPeerStateStore(folder, run);
   await api.register(
     run,
     signToBytes("registration", run, { run, peer: key.publicKey, recoveryKey: null }, key),
@@ -61,7 +58,7 @@ export async function runPeer(options: PeerOptions): Promise<void> {
   try {
     const peer = new Peer(view, key, store, innerLoop, report, signal);
     report({ kind: "ready", who: key.publicKey });
-    await peer.train(options.awayMs ?? AWAY_MS);
+    await peer.train();
   } finally {
     await innerLoop.close();
   }
@@ -91,7 +88,7 @@ class Peer {
     this.#signal = signal;
   }
 
-  async train(awayMs: number): Promise<void> {
+  async train(): Promise<void> {
     for (;;) {
       try {
         if (await this.#goOn()) return;
@@ -100,7 +97,7 @@ class Peer {
         if (!isTransient(error)) throw error;
         // What is done is saved, and what is under way may be done again.
         this.#report({ kind: "note", text: `${String(error)}; trying again` });
-        await sleep(awayMs, undefined, { signal: this.#signal });
+        await this.#view.api.host.sleep(AWAY_MS, this.#signal);
       }
     }
   }
@@ -287,7 +284,7 @@ class Peer {
       const position = await api.position(run, seen);
       if (positionTag(position) === positionTag(seen)) {
         // A coordinator that can wait has waited already; one that cannot says how soon to ask again.
-        await sleep(pauseMs(position), undefined, { signal: this.#signal });
+        await api.host.sleep(pauseMs(position, api.host.random()), this.#signal);
         continue;
       }
       const canTrain =
@@ -302,7 +299,7 @@ class Peer {
 }
 
 /** The coordinator proposes the pause, within reason: neither a busy loop nor a sleep for ever. */
-function pauseMs({ pollAfterSeconds }: Position): number {
+function pauseMs({ pollAfterSeconds }: Position, random: number): number {
   // Spread out: peers that heard the same news together must not all come back together.
-  return Math.min(60_000, Math.max(20, 1_000 * pollAfterSeconds * (0.75 + Math.random() / 2)));
+  return Math.min(60_000, Math.max(20, 1_000 * pollAfterSeconds * (0.75 + random / 2)));
 }

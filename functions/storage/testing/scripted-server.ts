@@ -92,14 +92,15 @@ export function sqsError(status: number, code: string): Answer {
 /** The connection breaks without an answer. */
 export const reset: Answer = (_, response) => void response.destroy();
 
-/** The connection breaks after so many bytes of the body that was promised. */
+/** The connection breaks after so many bytes of the body that was promised; with a `content-range`, of a part. */
 export function brokenAfter(
   sizeBytes: number,
   body: Uint8Array,
   headers: Record<string, string> = {},
 ): Answer {
   return (_, response) => {
-    response.writeHead(200, { "content-length": String(body.byteLength), ...headers });
+    const status = "content-range" in headers ? 206 : 200;
+    response.writeHead(status, { "content-length": String(body.byteLength), ...headers });
     response.write(body.subarray(0, sizeBytes), () => response.destroy());
   };
 }
