@@ -26,15 +26,18 @@ export interface Signed<Body> {
   signatures: { key: string; signature: string }[];
 }
 
+const signatures = z
+  .array(z.strictObject({ key: publicKeyHex, signature: signatureHex }))
+  .min(1)
+  .max(8);
+/** A schema is compiled when it is first used: one for each body, not one for each object. */
+const signedSchemas = new WeakMap<z.ZodType, z.ZodType>();
+
 /** Schema of a stored object around the schema of its body. */
-export function signed<Body>(body: z.ZodType<Body>) {
-  return z.strictObject({
-    body,
-    signatures: z
-      .array(z.strictObject({ key: publicKeyHex, signature: signatureHex }))
-      .min(1)
-      .max(8),
-  });
+export function signed<Body>(body: z.ZodType<Body>): z.ZodType<Signed<Body>> {
+  const known = signedSchemas.get(body) ?? z.strictObject({ body, signatures });
+  signedSchemas.set(body, known);
+  return known as z.ZodType<Signed<Body>>;
 }
 
 /** A private key and the public key that is its identity. */
@@ -68,8 +71,21 @@ const ORDER_8_Y = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95
 /** y-coordinates of the eight points of small order: with them as a key, some verifiers accept every message. */
 const SMALL_ORDER_Y = new Set([0n, 1n, FIELD_PRIME - 1n, ORDER_8_Y, FIELD_PRIME - ORDER_8_Y]);
 
+/** Keys that were looked at already, oldest first: a peer's key comes with everything it sends. */
+const knownKeys = new Map<string, KeyObject>();
+const MOST_KNOWN_KEYS = 16_384;
+
 /** Refuses public keys of small order and non-canonical encodings (`weak-key`). Returns the key for node:crypto. */
 export function publicKeyObject(publicKey: string): KeyObject {
+  const known = knownKeys.get(publicKey);
+  if (known !== undefined) return known;
+  const key = importPublicKey(publicKey);
+  if (knownKeys.size >= MOST_KNOWN_KEYS) knownKeys.delete(knownKeys.keys().next().value ?? "");
+  knownKeys.set(publicKey, key);
+  return key;
+}
+
+function importPublicKey(publicKey: string): KeyObject {
   const bytes = Buffer.from(publicKey, "hex");
   if (bytes.length !== 32) {
     throw new OuterloopError(

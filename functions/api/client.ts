@@ -185,10 +185,10 @@ export function createApiClient(options: ApiClientOptions) {
   };
 }
 
-/** A refusal by its code; 503: the coordinator itself waits for its store or queue; 429: too many ask at once. */
+/** A refusal by its code. 429 and 5xx refuse nothing: too many ask at once, or the coordinator waits for its services. */
 async function refusal(response: Response): Promise<OuterloopError> {
   const error = await errorFrom(response);
-  if (response.status !== 503 && response.status !== 429) return error;
+  if (response.status < 500 && response.status !== 429) return error;
   return new OuterloopError("service-unreachable", error.message, { code: error.code }, error);
 }
 
@@ -196,7 +196,6 @@ async function refusal(response: Response): Promise<OuterloopError> {
 export function isTransient(error: unknown): boolean {
   return (
     isOuterloopError(error, "service-unreachable") ||
-    isOuterloopError(error, "internal") ||
     isOuterloopError(error, "store-busy") ||
     isOuterloopError(error, "unexpected-answer")
   );

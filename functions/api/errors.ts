@@ -7,6 +7,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { type ApiError, isOuterloopError } from "../../schemas/index.ts";
+import { OF_SERVICES } from "../storage/http-errors.ts";
 
 const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   malformed: 400,
@@ -48,8 +49,6 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "no-such-bucket": 503,
   "no-such-queue": 503,
 };
-/** The store, a queue or the place of secrets is away, or not as it must be: no request is to blame, and each is worth repeating. */
-const OF_SERVICES = /^(store|queue|secrets)-/;
 
 /** The answer to an error: typed ones with their code and figures, others as `internal` without a word too much. */
 export function answerError(error: Error, c: Context): Response {

@@ -14,6 +14,7 @@ import {
   verifyObject,
 } from "../../schemas/index.ts";
 import type { Fact } from "../coordinator/facts.ts";
+import { OF_SERVICES } from "../storage/http-errors.ts";
 import type { RunContext, RunSecrets } from "./run-context.ts";
 
 /** Objects of the protocol are small; anything larger is not one of them. */
@@ -43,16 +44,26 @@ export async function readFact<Type extends SignedType>(
 ): Promise<Fact<BodyOf<Type>> | null> {
   return context.cache.through(key, async () => {
     const object = await context.store.get(key, { maxBytes: MAX_OBJECT_BYTES });
-    if (object === null) return null;
-    const schema = signedTypes[type] as unknown as z.ZodType<BodyOf<Type>>;
-    const { body } = verifyObject(type, context.run, schema, key, object.bytes, { anyOf: signers });
-    return { body, hash: hashOf(body) };
+    return object === null ? null : verified(context, type, key, object.bytes, signers);
   });
+}
+
+function verified<Type extends SignedType>(
+  { run }: RunContext,
+  type: Type,
+  key: string,
+  bytes: Uint8Array,
+  signers: readonly string[],
+): Fact<BodyOf<Type>> {
+  const schema = signedTypes[type] as unknown as z.ZodType<BodyOf<Type>>;
+  const { body } = verifyObject(type, run, schema, key, bytes, { anyOf: signers });
+  return { body, hash: hashOf(body) };
 }
 
 /**
  * A fact from outside (a peer's commit, an evaluator's report): null also when it does not verify. The API verified it
- * before it was stored, so a bad one got into the bucket some other way and must not stop the round.
+ * before it was stored, so a bad one got into the bucket some other way and must not stop the round. That the store does
+ * not answer is no such thing: whoever took it for one would leave out what was acknowledged.
  */
 export async function readForeignFact<Type extends SignedType>(
   context: RunContext,
@@ -60,12 +71,15 @@ export async function readForeignFact<Type extends SignedType>(
   key: string,
   signer: string,
 ): Promise<Fact<BodyOf<Type>> | null> {
-  try {
-    return await readFact(context, type, key, [signer]);
-  } catch (error) {
-    if (isOuterloopError(error)) return null;
-    throw error;
-  }
+  return context.cache.through(key, async () => {
+    try {
+      const object = await context.store.get(key, { maxBytes: MAX_OBJECT_BYTES });
+      return object === null ? null : verified(context, type, key, object.bytes, [signer]);
+    } catch (error) {
+      if (isOuterloopError(error) && !OF_SERVICES.test(error.code)) return null;
+      throw error;
+    }
+  });
 }
 
 /** A fact that must be there by now (`missing-fact`). */

@@ -37,6 +37,9 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "notification-not-queued": 503,
 };
 
+/** Codes of a store, a queue or a place of secrets that is away, or not as it must be: nothing asked of it is to blame. */
+export const OF_SERVICES = /^(store|queue|secrets)-/;
+
 /** The answer for a typed error. */
 export function errorResponse(
   c: Context,
@@ -44,7 +47,7 @@ export function errorResponse(
   message: string,
   details: Record<string, unknown> = {},
 ): Response {
-  return c.json({ code, message, details }, STATUS[code] ?? 500);
+  return c.json({ code, message, details }, STATUS[code] ?? (OF_SERVICES.test(code) ? 503 : 500));
 }
 
 /** For `app.onError`: typed errors become answers, others go on to the app around. */

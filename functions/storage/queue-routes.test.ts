@@ -47,6 +47,16 @@ describe("a queue over HTTP", () => {
     expect(await codeOf(await post(path, body))).toEqual([status, code]);
   });
 
+  // Found by the simulator: it was a fault of the server (500), which evaluators took for a refusal, and ended.
+  test("a queue that is away is worth asking again", async () => {
+    const away = async () => {
+      throw new OuterloopError("queue-unreachable", "no answer");
+    };
+    const routes = queueRoutes({ queue: { ...createMemoryQueue({ maxReceives: 3 }), receive: away } });
+    const answer = await routes.request("/receive", { method: "POST", body: '{"leaseSeconds":30}' });
+    expect(await codeOf(answer)).toEqual([503, "queue-unreachable"]);
+  });
+
   test("a body that is too large is refused before it is read", async () => {
     const { post } = setUp();
     expect(await codeOf(await post("/ack", "x".repeat(3 * 1024 * 1024)))).toEqual([413, "body-too-large"]);

@@ -24,7 +24,6 @@ import { createParameterWindow } from "./parameter-window.ts";
 const LEASE_SECONDS = { shortest: 5, longest: 60 };
 const LONG_POLL_SECONDS = 10;
 const ANSWERED_AT_ONCE_MS = 500;
-const PAUSE_MS = 3_000;
 /** How long an evaluator that nobody answers waits before it asks again. */
 const AWAY_MS = 5_000;
 /** How long a job that this version does not know stays away, so that somebody else may get it. */
@@ -50,11 +49,13 @@ export interface EvaluatorOptions {
   open: (view: RunView) => Promise<{ tokens: Tokens; model: LossModel }>;
   report: Report;
   signal: AbortSignal;
+  /** How soon a coordinator that does not hold its answers back is asked again, milliseconds (3000). */
+  pauseMs?: number;
 }
 
 /** Works until `signal`. Once it has begun, it waits for a coordinator that is away. */
 export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
-  const { api, run, key, report, signal } = options;
+  const { api, run, key, report, signal, pauseMs = 3_000 } = options;
   const view = await openRunView(api, run);
   const { tokens, model } = await options.open(view);
   const tools: EvaluatorTools = {
@@ -76,7 +77,7 @@ export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
   try {
     while (!signal.aborted) {
       try {
-        await takeJob(tools, queue, leaseSeconds, signal);
+        await takeJob(tools, queue, { leaseSeconds, pauseMs }, signal);
       } catch (error) {
         if (signal.aborted || !isTransient(error)) throw error;
         report({ kind: "note", text: `${String(error)}; trying again` });
@@ -92,7 +93,7 @@ export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
 async function takeJob(
   tools: EvaluatorTools,
   queue: Queue,
-  leaseSeconds: number,
+  { leaseSeconds, pauseMs }: { leaseSeconds: number; pauseMs: number },
   signal: AbortSignal,
 ): Promise<void> {
   const { host } = tools.view.api;
@@ -101,7 +102,7 @@ async function takeJob(
   for (const message of messages) await work(tools, queue, message, leaseSeconds);
   // A coordinator that does not hold its answers back is asked again after a pause.
   if (messages.length === 0 && host.now() - askedAtMs < ANSWERED_AT_ONCE_MS) {
-    await host.sleep(PAUSE_MS, signal).catch(() => {});
+    await host.sleep(pauseMs, signal).catch(() => {});
   }
 }
 
