@@ -94,6 +94,7 @@ it("MinIO and LocalStack: every promise is kept, each refusal with its status", 
     "ticket, checksum dropped": "refused: 400 AccessDenied",
     "ticket, expired": "refused: 403 AccessDenied",
     "anonymous read": "refused: 403 AccessDenied",
+    "anonymous read of uploads": "refused: 403 AccessDenied",
     "anonymous list": "refused: 403 AccessDenied",
     "anonymous write": "refused: 403 AccessDenied",
     "changed download URL": "refused: 403 SignatureDoesNotMatch",
@@ -105,7 +106,12 @@ it("LocalStack alone: events arrive, and it lets everybody in", async () => {
   const storage = deployment(localStack);
   await provision(storage, signal);
   const { details, notOk } = await findings(storage);
-  expect(notOk).toEqual(["failed: anonymous read", "failed: anonymous list", "failed: anonymous write"]);
+  expect(notOk).toEqual([
+    "failed: anonymous read",
+    "failed: anonymous read of uploads",
+    "failed: anonymous list",
+    "failed: anonymous write",
+  ]);
   expect(details["events arrive"]).toMatch(/^an upload was announced after \d+ ms$/);
   expect(await keysIn(storage)).toEqual([]);
 });
@@ -196,7 +202,10 @@ it("wrong credentials and a missing bucket are named, and the rest is not asked"
 it("a bucket that tells nobody, and a rule for another queue, are told apart", async () => {
   const silent = deployment(localStack, { notify: "none" });
   await provision(silent, signal);
-  const { details, notOk } = await findings(silent, { checks: aboutEvents });
+  const wanted = await findings(silent, { checks: aboutEvents });
+  expect(wanted.notOk).toEqual([]);
+  expect(wanted.details["events arrive"]).toMatch(/tells nobody of uploads, as wanted/);
+  const { details, notOk } = await findings({ ...silent, notify: "auto" }, { checks: aboutEvents });
   expect(notOk).toContain("warning: events arrive");
   expect(details["events arrive"]).toMatch(/only the sweep finds them/);
 
@@ -204,7 +213,7 @@ it("a bucket that tells nobody, and a rule for another queue, are told apart", a
   const other = { ...silent, name: `${silent.name}-other` };
   await provision({ ...other, notify: "none" }, signal);
   await provision({ ...silent, notify: "sqs" }, signal);
-  const astray = await findings(other, { checks: aboutEvents });
+  const astray = await findings({ ...other, notify: "auto" }, { checks: aboutEvents });
   expect(astray.notOk).toContain("failed: events arrive");
   expect(astray.details["events arrive"]).toMatch(
     new RegExp(`announced to arn:.*:${silent.name}-shards, not to arn:.*:${other.name}-shards`),

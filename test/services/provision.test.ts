@@ -3,11 +3,14 @@
  * a run that broke off has left.
  */
 import {
+  CreateBucketCommand,
   GetBucketLifecycleConfigurationCommand,
   GetBucketNotificationConfigurationCommand,
   ListBucketsCommand,
   PutBucketLifecycleConfigurationCommand,
   PutBucketNotificationConfigurationCommand,
+  PutBucketTaggingCommand,
+  PutObjectCommand,
 } from "@aws-sdk/client-s3";
 import { SetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import { afterEach, expect, inject, it, vi } from "vitest";
@@ -200,6 +203,61 @@ it("what broke off half-way is finished by the next run", async () => {
   });
   expect(await findQueue(sqs(storage), `${name}-jobs`)).not.toBeNull();
   expect(await diff(storage)).toEqual(["+ notification of uploads/*.slc: to webhook OUTERLOOP"]);
+});
+
+it.each([
+  ["MinIO", minio],
+  ["LocalStack", localStack],
+])("a bucket at %s in which others keep objects is left alone, unless it is to be adopted", async (_, at) => {
+  const storage = deployment(at);
+  const { bucket: Bucket } = storage;
+  const store = s3(storage);
+  await store.send(new CreateBucketCommand({ Bucket }));
+  await store.send(new PutObjectCommand({ Bucket, Key: "uploads/holiday.jpg", Body: "a picture" }));
+  await store.send(new PutObjectCommand({ Bucket, Key: "public/site/index.html", Body: "a page" }));
+  for (const options of [{}, { dryRun: true }]) {
+    await expect(provision(storage, signal, options)).rejects.toMatchObject({
+      code: "foreign-bucket",
+      message: expect.stringMatching(/lifecycle: uploads\/ 14 days.*--adopt/),
+    });
+  }
+  await expect(store.send(new GetBucketLifecycleConfigurationCommand({ Bucket }))).rejects.toThrow();
+  expect(await findQueue(sqs(storage), `${storage.name}-ticks`)).toBeNull();
+
+  expect((await provision(storage, signal, { adopt: true })).changes).toBeGreaterThan(0);
+  // Adopted once, it is as wanted: nobody has anything to lose any more.
+  expect(await diff(storage)).toEqual([]);
+});
+
+it("a bucket with a run is set right again, whatever lies beside it", async () => {
+  const storage = deployment(minio);
+  const { bucket: Bucket } = storage;
+  const store = s3(storage);
+  await store.send(new CreateBucketCommand({ Bucket }));
+  const run = `run-${"0".repeat(32)}`;
+  await store.send(new PutObjectCommand({ Bucket, Key: `public/${run}/genesis.json`, Body: "{}" }));
+  await store.send(new PutObjectCommand({ Bucket, Key: "another", Body: "thing" }));
+  expect(await diff(storage)).toContain("+ lifecycle: uploads/ 14 days (was none)");
+});
+
+it.each([
+  ["MinIO", minio],
+  ["LocalStack", localStack],
+])("a bucket at %s that a deployment made is the deployment's, to be adopted or not", async (_, at) => {
+  const storage = deployment(at);
+  const { bucket: Bucket } = storage;
+  const store = s3(storage);
+  await store.send(new CreateBucketCommand({ Bucket }));
+  const TagSet = [
+    { Key: "sst:app", Value: "outerloop" },
+    { Key: "sst:stage", Value: "first" },
+  ];
+  await store.send(new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet } }));
+  await expect(provision(storage, signal, { adopt: true })).rejects.toMatchObject({
+    code: "deployed-bucket",
+    message: expect.stringContaining("npx sst deploy --stage first"),
+  });
+  await expect(store.send(new GetBucketLifecycleConfigurationCommand({ Bucket }))).rejects.toThrow();
 });
 
 it.each([

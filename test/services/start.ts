@@ -90,6 +90,7 @@ In another terminal:
 
   export ${exports.join(" ")}
   npm run outerloop -- provision ${at}
+  npm run outerloop -- doctor ${at}
   npm start -- --store s3 ${at}
 
 The bucket on LocalStack, too: --endpoint ${localStack.endpoint}, and ${localStack.secretAccessKey} as key and secret, which it signs with.

@@ -22,18 +22,23 @@ export const dataDir: OptionSpec = {
 export const coordinator: OptionSpec = { kind: "url", help: "URL of the coordinator" };
 export const run: OptionSpec = { kind: "text", help: "run id (the newest one)" };
 
-/** Options of everything that opens a bucket and queues. Credentials come from the environment, as for any AWS tool. */
+/**
+ * Options that say where a deployment is: one that was typed for `provision` may be typed everywhere. Credentials come
+ * from the environment, as for any AWS tool.
+ */
 export const cloudOptions: Record<string, OptionSpec> = {
   endpoint: { kind: "url", help: "store that speaks S3's protocol (AWS)" },
   queue: { kind: "url", help: "service that speaks SQS's protocol (AWS)" },
   bucket: { kind: "text", help: "bucket (outerloop)" },
   name: { kind: "text", help: "what the queues' names begin with (the bucket's name)" },
-  notify: {
-    kind: "text",
-    help: "how uploads are announced: auto, sqs, webhook:NAME (of a MinIO server) or none (auto)",
-  },
   region: { kind: "text", help: "region (AWS_REGION, else us-east-1)" },
   profile: { kind: "text", choices: ["s3", "r2"], help: "r2 for Cloudflare R2, which lacks some of S3 (s3)" },
+};
+
+/** Of commands that set or examine notifications. */
+export const notify: OptionSpec = {
+  kind: "text",
+  help: "how uploads are announced: auto, sqs, webhook:NAME (of a MinIO server) or none (auto)",
 };
 
 /** The storage that the options name, with the usual values for what they leave out (`invalid-option`). */
@@ -56,9 +61,14 @@ export function cloudStorageOf(values: Values): CloudStorage {
 export function storageOf(values: Values): CloudStorage | { kind: "folder" } | undefined {
   const store = text(values.store);
   if (store === "s3") return cloudStorageOf(values);
-  const stray = Object.keys(cloudOptions).find((name) => values[name] !== undefined);
-  if (stray !== undefined) throw new UsageError(`--${stray} goes with --store s3`);
+  refuse(values, [...Object.keys(cloudOptions), "notify"], "goes with --store s3");
   return store === undefined ? undefined : { kind: "folder" };
+}
+
+/** What a command would ignore it refuses: whoever typed one of these options meant something by it. */
+export function refuse(values: Values, options: readonly string[], why: string): void {
+  const stray = options.find((name) => values[name] !== undefined);
+  if (stray !== undefined) throw new UsageError(`--${stray} ${why}`);
 }
 
 export function workerOptions(values: Values, folder: string) {

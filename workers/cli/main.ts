@@ -17,7 +17,7 @@ import { runControl } from "./commands/run-control.ts";
 import { runCreate } from "./commands/run-create.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
-import { MISUSED } from "./lifetime.ts";
+import { MISUSED, oneLine } from "./lifetime.ts";
 
 const commands: Record<string, Command> = {
   up,
@@ -41,7 +41,7 @@ export async function main(argv: string[]): Promise<number> {
   }
   if (first === "help" || first === "--help" || first === "-h") return help(argv.slice(1).join(" "));
   const { name, args } = split(argv);
-  const command = commands[name];
+  const command = commandOf(name);
   if (command === undefined) {
     process.stderr.write(`outerloop: no command "${name}"; try: outerloop help\n`);
     return MISUSED;
@@ -52,7 +52,7 @@ export async function main(argv: string[]): Promise<number> {
   } catch (error) {
     const misused = error instanceof UsageError || isOuterloopError(error, "invalid-option");
     if (!misused) throw error;
-    process.stderr.write(`outerloop ${name}: ${error.message}\n`);
+    process.stderr.write(`outerloop ${name}: ${oneLine(error.message)}\n`);
     return MISUSED;
   }
 }
@@ -61,11 +61,16 @@ export async function main(argv: string[]): Promise<number> {
 function split(argv: string[]): { name: string; args: string[] } {
   const [first = "", second = "", ...rest] = argv;
   const two = `${first} ${second}`;
-  return two in commands ? { name: two, args: rest } : { name: first, args: argv.slice(1) };
+  return commandOf(two) !== undefined ? { name: two, args: rest } : { name: first, args: argv.slice(1) };
+}
+
+/** Not what every object has: `constructor` is no command. */
+function commandOf(name: string): Command | undefined {
+  return Object.hasOwn(commands, name) ? commands[name] : undefined;
 }
 
 function help(name: string): number {
-  const command = commands[name];
+  const command = commandOf(name);
   const rows: [string, string][] =
     command === undefined
       ? Object.entries(commands).map(([title, { summary }]) => [title, summary])

@@ -31,6 +31,8 @@ export interface Children {
   start(spec: ChildSpec): void;
   /** Resolves once the named child has ended by itself with success. Rejects when it is beyond restarting. */
   done(name: string): Promise<void>;
+  /** Resolves once it has said that it is ready. Rejects as `done` does. */
+  ready(name: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -38,8 +40,8 @@ interface Child {
   spec: ChildSpec;
   process: ChildProcess;
   restarts: number;
-  settle: { resolve: () => void; reject: (error: Error) => void };
-  done: Promise<void>;
+  ready: PromiseWithResolvers<void>;
+  done: PromiseWithResolvers<void>;
 }
 
 export interface ChildrenOptions {
@@ -65,7 +67,11 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
     log.on("error", () => {});
     child.stderr?.pipe(log);
     child.on("error", (error) => onNote(`${spec.name} could not be started: ${error.message}`));
-    child.on("message", (event) => onEvent(spec.name, event as WorkerEvent));
+    child.on("message", (message) => {
+      const event = message as WorkerEvent;
+      if (event.kind === "ready") children.get(spec.name)?.ready.resolve();
+      onEvent(spec.name, event);
+    });
     child.on("exit", (code, signal) => ended(spec.name, child, code, signal));
     return child;
   }
@@ -80,19 +86,19 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
     if (child === undefined || child.process !== process) return;
     if (stopping) return;
     if (code === 0 && child.spec.ends) {
-      child.settle.resolve();
+      child.done.resolve();
       return;
     }
     const how = signal === null ? `exit ${code}` : signal;
     if (code === MISUSED) {
-      child.settle.reject(new Error(`${name} could not start: ${lastLine(child.spec.logFile)}`));
+      fail(child, `${name} could not start: ${lastLine(child.spec.logFile)}`);
       return;
     }
     if (child.restarts >= MAX_RESTARTS) {
       onNote(
         `${name} ended (${how}) and was restarted ${MAX_RESTARTS} times already: see ${child.spec.logFile}`,
       );
-      child.settle.reject(new Error(`${name} ended (${how}): ${lastLine(child.spec.logFile)}`));
+      fail(child, `${name} ended (${how}): ${lastLine(child.spec.logFile)}`);
       return;
     }
     child.restarts++;
@@ -104,23 +110,22 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
 
   return {
     start(spec) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const [ready, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       // Nobody may be waiting for this child: its failure is noted above.
-      promise.catch(() => {});
-      children.set(spec.name, {
-        spec,
-        process: launch(spec),
-        restarts: 0,
-        settle: { resolve, reject },
-        done: promise,
-      });
+      for (const { promise } of [ready, done]) promise.catch(() => {});
+      children.set(spec.name, { spec, process: launch(spec), restarts: 0, ready, done });
     },
-    done: (name) => children.get(name)?.done ?? Promise.resolve(),
+    done: (name) => children.get(name)?.done.promise ?? Promise.resolve(),
+    ready: (name) => children.get(name)?.ready.promise ?? Promise.resolve(),
     async stop() {
       stopping = true;
       await Promise.all([...children.values()].map(({ process }) => stopProcess(process)));
     },
   };
+}
+
+function fail({ ready, done }: Child, message: string): void {
+  for (const { reject } of [ready, done]) reject(new Error(message));
 }
 
 /** The last thing a child had to say. */

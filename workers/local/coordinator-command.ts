@@ -28,7 +28,8 @@ export async function coordinatorCommand(
 ): Promise<void> {
   const stack = await startStack({
     ...("dataDir" in serves
-      ? await ofFolder(serves.dataDir, `http://${host}:${port}`)
+      ? // Workers follow tickets to the host by which they know the coordinator, and to no other.
+        await ofFolder(serves.dataDir, `http://${authority ?? `${host}:${port}`}`)
       : await ofBucket(serves.storage, serves.secrets)),
     host,
     port,

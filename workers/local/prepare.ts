@@ -4,15 +4,24 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readManifest } from "../../functions/rounds/history.ts";
 import { openRun } from "../../functions/rounds/run-context.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
-import { derivedSeed, hashOf, OuterloopError, signingKey, toHex } from "../../schemas/index.ts";
+import type { ObjectStore } from "../../functions/storage/object-store.ts";
+import { derivedSeed, hashOf, keys, OuterloopError, signingKey, toHex } from "../../schemas/index.ts";
+import { requireConditionalWrites } from "../operator/require-conditions.ts";
 import { loadIdentity } from "../peer/identity.ts";
-import { activateRun, chainLength, createRun } from "./create-run.ts";
+import { activateRun, chainLength, planRun, writeRun } from "./create-run.ts";
 import { mobyDick, quickStartConfig } from "./quick-start.ts";
 import { isComplete } from "./result.ts";
-import { type CurrentRun, folders, readCurrentRun, writeCurrentRun } from "./run-folder.ts";
+import {
+  type CloudStorage,
+  type CurrentRun,
+  folders,
+  readCurrentRun,
+  writeCurrentRun,
+} from "./run-folder.ts";
 import { openStore, storeName } from "./storage.ts";
 
 /** What was asked for; undefined: not said. */
@@ -32,10 +41,20 @@ export interface PreparedRun {
   resumed: boolean;
 }
 
-export async function prepareRun(dataDir: string, wanted: WantedRun): Promise<PreparedRun> {
+/**
+ * `provision` sets up a bucket that was named, once nothing speaks against working there. Typed errors: `run-unfinished`,
+ * `unconditional-store`, `run-exists`.
+ */
+export async function prepareRun(
+  dataDir: string,
+  wanted: WantedRun,
+  provision: (storage: CloudStorage) => Promise<void>,
+): Promise<PreparedRun> {
   const current = await readCurrentRun(dataDir);
-  if (current !== null && !(await isFinished(dataDir, current))) {
-    refuseOtherOptions(dataDir, current, wanted);
+  const unfinished = current !== null && !(await isFinished(dataDir, current));
+  if (unfinished) refuseOtherOptions(dataDir, current, wanted);
+  if (wanted.storage?.kind === "s3") await provision(wanted.storage);
+  if (unfinished) {
     await activateRun(openStore(dataDir, current), current.run);
     return { current, resumed: true };
   }
@@ -92,7 +111,8 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
   const lastLink = toHex(seedOf("chain"));
   const storage = wanted.storage ?? { kind: "folder" };
   const store = openStore(dataDir, { storage, ticketSecret });
-  const run = await createRun(store, {
+  if (storage.kind === "s3") await requireConditionalWrites(store);
+  const plan = planRun({
     slug: `quick-start-${number}`,
     config: quickStartConfig({
       rounds: options.rounds,
@@ -111,8 +131,12 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
       parameterSeed: seedOf("parameters"),
     },
   });
+  const { run } = plan;
+  await requireNewRun(store, dataDir, run, storage);
+  // Before the run is written: its folder says that it is this command's own, should a kill come in between.
   for (const { name } of [...peers, ...evaluators])
     await loadIdentity(folders.member(dataDir, run, name), seedOf(name));
+  await writeRun(store, plan);
   const current: CurrentRun = {
     run,
     number,
@@ -131,4 +155,23 @@ async function newRun(dataDir: string, wanted: WantedRun, number: number): Promi
   // Last: a kill before this leaves no run that somebody sweeps and nobody knows.
   await activateRun(store, run);
   return current;
+}
+
+/**
+ * Who starts with the same seed gets the same run, byte for byte, and a bucket is shared: a run that stands there and has no
+ * folder here is another's (`run-exists`).
+ */
+async function requireNewRun(
+  store: ObjectStore,
+  dataDir: string,
+  run: string,
+  storage: CurrentRun["storage"],
+): Promise<void> {
+  if (existsSync(folders.run(dataDir, run)) || (await store.head(keys.genesis(run))) === null) return;
+  throw new OuterloopError(
+    "run-exists",
+    `run ${run} stands in ${storeName(dataDir, storage)} already, made from the same --seed in another data folder: ` +
+      "go on with it there (--data-dir), or choose another --seed or --bucket",
+    { run },
+  );
 }

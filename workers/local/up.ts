@@ -3,35 +3,39 @@
  *
  * @module
  */
-import { createServer } from "node:net";
+import { isIPv6 } from "node:net";
 import { join, resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { openRun, type RunContext } from "../../functions/rounds/run-context.ts";
-import { readStatus } from "../../functions/rounds/status.ts";
+import { openRun } from "../../functions/rounds/run-context.ts";
 import { codecNote, loadCodec } from "../../native/codec.ts";
-import { isOuterloopError, OuterloopError, type RunResult, type RunStatus } from "../../schemas/index.ts";
+import { OuterloopError, type RunResult } from "../../schemas/index.ts";
 import { INTERRUPTED } from "../cli/lifetime.ts";
 import { isChange, lineText } from "../operator/diff.ts";
 import { provision } from "../operator/provision.ts";
 import { lockFolder } from "../peer/folder-lock.ts";
-import { type Children, createChildren } from "./children.ts";
+import { type Children, type ChildSpec, createChildren } from "./children.ts";
 import { createDisplay, type Display } from "./display.ts";
+import { requireFreePort, startCoordinator } from "./port.ts";
 import { prepareRun, type WantedRun } from "./prepare.ts";
-import { buildResult, isComplete } from "./result.ts";
+import { buildResult } from "./result.ts";
 import { type CloudStorage, type CurrentRun, folders } from "./run-folder.ts";
 import { openStore, storeName } from "./storage.ts";
 import { summaryText } from "./summary.ts";
-import { roundSeconds, Timeline } from "./timeline.ts";
+import { Timeline } from "./timeline.ts";
+import { watchRun, whenStoreAnswers } from "./watch.ts";
+import { webhookNote } from "./webhook-note.ts";
 
-const HOST = "127.0.0.1";
-const DEFAULT_PORT = 4650;
+const LOOPBACK = "127.0.0.1";
+/** Not an address that anybody could ask for. */
+const EVERY_ADDRESS = ["0.0.0.0", "::"];
 const WATCH_MS = 200;
 /** Where every look is a request. */
 const WATCH_CLOUD_MS = 1_000;
 
 export interface UpOptions extends WantedRun {
   dataDir: string;
+  /** What the coordinator listens on. */
+  host: string;
   port: number | undefined;
   json: boolean;
   keep: boolean;
@@ -52,14 +56,13 @@ async function upAlone(options: UpOptions, signal: AbortSignal): Promise<number>
   const dataDir = resolve(options.dataDir);
   // In JSON mode stdout holds the result and nothing else.
   const display = createDisplay(options.json ? process.stderr : process.stdout);
-  const port = await choosePort(options.port);
-  if (options.storage?.kind === "s3") await provisionFor(options.storage, display, signal);
-  const { current, resumed } = await prepareRun(dataDir, options);
-  const url = `http://${HOST}:${port}`;
+  const { host } = options;
+  await requireFreePort(host, options.port ?? 0);
+  // A kill at any point of this leaves nothing that the same command would not complete, and Ctrl-C is no worse.
+  const preparing = prepareRun(dataDir, options, (storage) => provisionFor(storage, display, signal));
+  const { current, resumed } = await unlessStopped(preparing, signal);
   display.line(`${resumed ? "resuming" : "starting"} run ${current.run}: ${current.options.rounds} rounds`);
   display.line(`codec: ${loadCodec().backend}${codecNote() === null ? "" : ` (${codecNote()})`}`);
-  display.line(`page: ${url}`);
-  display.peers(current.peers);
 
   const timeline = new Timeline();
   const context = await openRun(openStore(dataDir, current), current.run);
@@ -73,32 +76,46 @@ async function upAlone(options: UpOptions, signal: AbortSignal): Promise<number>
     },
     onNote: (text) => display.line(text),
   });
-  startAll(children, { dataDir, current, url, port });
-  for (const name of ["coordinator", ...current.evaluators.map((one) => one.name)]) {
-    children.done(name).catch((error: Error) => failed.abort(error));
-  }
-  let lost = 0;
-  for (const { name } of current.peers) {
-    children.done(name).catch((error: Error) => {
-      lost++;
-      // Below the minimum no round can begin, and nobody is left to join.
-      if (current.peers.length - lost < context.genesis.body.config.gather.minPeers) failed.abort(error);
-    });
-  }
 
   try {
+    const specOf = (port: number) => coordinatorSpec({ dataDir, current }, host, port);
+    const port = await unlessStopped(
+      startCoordinator({ children, host, asked: options.port, specOf }),
+      signal,
+    );
+    const url = `http://${authorityOf(host, port)}`;
+    display.line(`page: ${url}`);
+    const note = options.port === undefined ? await webhookNote(current.storage, port) : null;
+    if (note !== null) display.line(note);
+    display.peers(current.peers);
+    startWorkers(children, { dataDir, current }, url);
+    for (const name of ["coordinator", ...current.evaluators.map((one) => one.name)]) {
+      children.done(name).catch((error: Error) => failed.abort(error));
+    }
+    let lost = 0;
+    for (const { name } of current.peers) {
+      children.done(name).catch((error: Error) => {
+        lost++;
+        // Below the minimum no round can begin, and nobody is left to join.
+        if (current.peers.length - lost < context.genesis.body.config.gather.minPeers) failed.abort(error);
+      });
+    }
     const stop = AbortSignal.any([signal, failed.signal]);
-    await watch(context, timeline, display, current.storage.kind === "s3" ? WATCH_CLOUD_MS : WATCH_MS, stop);
+    const pauseMs = current.storage.kind === "s3" ? WATCH_CLOUD_MS : WATCH_MS;
+    const watching = { context, timeline, display, pauseMs, signal: stop };
+    await watchRun(watching);
     // Every peer says in its last intent which parameters it holds, then ends.
     await unlessStopped(Promise.allSettled(current.peers.map(({ name }) => children.done(name))), stop);
     const wallSeconds = (performance.now() - startedAt) / 1_000;
-    const result = await buildResult({
-      context,
-      bucket: storeName(dataDir, current.storage),
-      wallSeconds,
-      peers: current.peers.map(({ peer, behaviour }) => ({ peer, behaviour })),
-      timeline,
-    });
+    const result = await whenStoreAnswers(watching, () =>
+      buildResult({
+        context,
+        bucket: storeName(dataDir, current.storage),
+        wallSeconds,
+        peers: current.peers.map(({ peer, behaviour }) => ({ peer, behaviour })),
+        timeline,
+      }),
+    );
     display.end();
     await print(result, options, url);
     if (options.keep) await untilStopped(signal);
@@ -132,47 +149,53 @@ async function print(result: RunResult, options: UpOptions, url: string): Promis
   await new Promise<void>((resolve) => process.stdout.write(`${text}\n`, () => resolve()));
 }
 
-interface Setting {
+interface Place {
   dataDir: string;
   current: CurrentRun;
-  url: string;
-  port: number;
 }
 
-function startAll(children: Children, { dataDir, current, url, port }: Setting): void {
+const BIN = fileURLToPath(new URL("../../bin/outerloop.js", import.meta.url));
+const SABOTEUR = fileURLToPath(new URL("./saboteur.ts", import.meta.url));
+
+function coordinatorSpec(place: Place, host: string, port: number): ChildSpec {
+  const address = ["--host", host, "--port", `${port}`, "--authority", authorityOf(host, port)];
+  const args = [BIN, "coordinator", "--data-dir", place.dataDir, ...address];
+  return specOf(place, "coordinator", args, false, process.env);
+}
+
+/** What the workers of this machine call the coordinator. */
+function authorityOf(host: string, port: number): string {
+  if (EVERY_ADDRESS.includes(host)) return `${LOOPBACK}:${port}`;
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+function startWorkers(children: Children, place: Place, url: string): void {
+  const { dataDir, current } = place;
   const { run } = current;
-  const bin = fileURLToPath(new URL("../../bin/outerloop.js", import.meta.url));
-  const saboteur = fileURLToPath(new URL("./saboteur.ts", import.meta.url));
-  const compileCache = {
-    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(dataDir, "compile-cache"),
-  };
-  const start = (name: string, args: string[], ends: boolean, env: NodeJS.ProcessEnv) =>
-    children.start({
-      name,
-      args,
-      ends,
-      logFile: join(folders.run(dataDir, run), "logs", `${name}.log`),
-      env: { ...env, ...compileCache },
-    });
-  const ofWorkers = withoutCredentials(process.env);
-  const worker = (name: string) => [
-    "--coordinator",
-    url,
-    "--run",
-    run,
-    "--data-dir",
-    folders.member(dataDir, run, name),
-  ];
-  const coordinator = [bin, "coordinator", "--data-dir", dataDir, "--port", String(port)];
-  start("coordinator", coordinator, false, process.env);
-  for (const { name } of current.evaluators)
-    start(name, [bin, "evaluator", ...worker(name)], false, ofWorkers);
+  const env = withoutCredentials(process.env);
+  const worker = (folder: string) => ["--coordinator", url, "--run", run, "--data-dir", folder];
+  for (const { name } of current.evaluators) {
+    const folder = folders.member(dataDir, run, name);
+    children.start(specOf(place, name, [BIN, "evaluator", ...worker(folder)], false, env));
+  }
   for (const { name, behaviour } of current.peers) {
     const folder = folders.member(dataDir, run, name);
     const honest = behaviour === "honest";
-    const args = honest ? [bin, "peer", ...worker(name)] : [saboteur, behaviour, url, run, folder];
-    start(name, args, true, ofWorkers);
+    const args = honest ? [BIN, "peer", ...worker(folder)] : [SABOTEUR, behaviour, url, run, folder];
+    children.start(specOf(place, name, args, true, env));
   }
+}
+
+function specOf(
+  { dataDir, current }: Place,
+  name: string,
+  args: string[],
+  ends: boolean,
+  env: NodeJS.ProcessEnv,
+): ChildSpec {
+  const logFile = join(folders.run(dataDir, current.run), "logs", `${name}.log`);
+  const NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE ?? join(dataDir, "compile-cache");
+  return { name, args, ends, logFile, env: { ...env, NODE_COMPILE_CACHE } };
 }
 
 /** Peers and evaluators hold no key but their own: what opens the bucket is for the coordinator alone. */
@@ -181,74 +204,10 @@ function withoutCredentials(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(kept));
 }
 
-/** Follows the run in its bucket, whatever becomes of the processes, until it is complete. */
-async function watch(
-  context: RunContext,
-  timeline: Timeline,
-  display: Display,
-  pauseMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  let shown: number | null = null;
-  for (;;) {
-    const status = await ifStoreAnswers(() => readStatus(context, context.complete.length + 1), display);
-    if (status !== null) {
-      display.status(status);
-      // On a resumed run the rounds of before are not told again.
-      shown ??= status.history.length;
-      while (shown < status.history.length && isTold(status, shown)) {
-        await showRound(context, timeline, display, status, shown++);
-      }
-      if (isComplete(status)) return;
-    }
-    await sleep(pauseMs, undefined, { signal });
-  }
-}
-
-/** Null, with a word to people, while the store is away: the run waits for it too, so there is nothing to miss. */
-async function ifStoreAnswers<T>(look: () => Promise<T>, display: Display): Promise<T | null> {
-  try {
-    return await look();
-  } catch (error) {
-    if (!isOuterloopError(error, "store-unreachable")) throw error;
-    display.line(error.message);
-    return null;
-  }
-}
-
-/** A round is told once its held-out loss is known and the next roster has ended it. */
-function isTold(status: RunStatus, index: number): boolean {
-  const known = status.history[index]?.heldOutLoss !== null;
-  const ended = index + 1 < status.history.length || status.phase !== "gather";
-  return known && ended;
-}
-
-async function showRound(
-  context: RunContext,
-  timeline: Timeline,
-  display: Display,
-  status: RunStatus,
-  index: number,
-): Promise<void> {
-  const summary = status.history[index];
-  if (summary === undefined) return;
-  const { round, heldOutLoss, selected, refused, bytesUp, bytesDown } = summary;
-  const seconds = await roundSeconds(context, timeline, round);
-  display.round({
-    round,
-    rounds: status.rounds,
-    heldOutLoss,
-    selected,
-    refused,
-    bytesUp,
-    bytesDown,
-    seconds,
-  });
-}
-
 /** The result of some work, or the reason for stopping before it is done. */
 function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     work.then(resolve, reject);
   });
@@ -258,26 +217,5 @@ function untilStopped(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-/** The port asked for (`port-taken` if it is not free), else the usual one, else any. */
-async function choosePort(asked: number | undefined): Promise<number> {
-  const free = await probe(asked ?? DEFAULT_PORT);
-  if (free !== null) return free;
-  if (asked !== undefined) {
-    throw new OuterloopError("port-taken", `port ${asked} is in use: choose another one with --port`);
-  }
-  return (await probe(0)) ?? DEFAULT_PORT;
-}
-
-function probe(port: number): Promise<number | null> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(null));
-    server.listen(port, HOST, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : null));
-    });
   });
 }

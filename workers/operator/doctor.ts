@@ -5,7 +5,12 @@
  */
 import type { Result, Status } from "./checks/check.ts";
 import { examine, longestName } from "./examine.ts";
-import { type StorageInput, storageArguments, storageOptions } from "./storage-options.ts";
+import {
+  type StorageInput,
+  type StorageOptions,
+  storageArguments,
+  storageOptions,
+} from "./storage-options.ts";
 
 export interface DoctorOptions extends StorageInput {
   /** Examined too, if given. */
@@ -27,10 +32,22 @@ export async function doctorCommand(options: DoctorOptions, signal: AbortSignal)
     },
   });
   const passed = results.every(({ status }) => status !== "failed");
-  const next = passed ? `npm start -- --store s3 ${storageArguments(storage)}`.trimEnd() : null;
+  const next = passed ? nextCommand(storage, coordinator) : null;
   if (json) print(JSON.stringify({ passed, counts: countsOf(results), results, next }));
   else print(`\n${[...summary(results), ...(next === null ? [] : ["", `next: ${next}`])].join("\n")}`);
   return passed ? 0 : 1;
+}
+
+/** Where a deployment serves runs, its next one is to be made; elsewhere `npm start` makes one and serves it. */
+export function nextCommand(storage: StorageOptions, coordinator: string | undefined): string {
+  const deployed = storage.endpoint === undefined;
+  if (coordinator === undefined && !deployed)
+    return `npm start -- --store s3 ${storageArguments(storage)}`.trimEnd();
+  const place = storageArguments({ ...storage, notify: "auto" });
+  const secrets = deployed ? "ssm:/PREFIX" : "file:FOLDER";
+  return ["npm run outerloop -- run create", place, `--secrets ${secrets} --evaluators KEY`]
+    .filter((part) => part !== "")
+    .join(" ");
 }
 
 const STATUSES: readonly Status[] = ["ok", "warning", "failed", "not applicable"];

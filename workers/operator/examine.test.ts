@@ -1,12 +1,18 @@
 /**
  * What the doctor finds at a server that only looks like S3, and when clocks differ. Real servers: test/services.
  */
+import { once } from "node:events";
+import { createAdaptorServer } from "@hono/node-server";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { accessChecks, privacyChecks } from "./checks/access-checks.ts";
 import { judgeSkew, skewOf } from "./checks/clock-checks.ts";
-import { conclude } from "./checks/event-check.ts";
+import { whoSets } from "./checks/context.ts";
+import { coordinatorChecks } from "./checks/coordinator-checks.ts";
+import { conclude, unwantedTarget } from "./checks/event-check.ts";
+import { nextCommand } from "./doctor.ts";
 import { examine } from "./examine.ts";
 import { storageOptions } from "./storage-options.ts";
-import { type CarelessS3, startCarelessS3 } from "./testing/careless-s3.ts";
+import { type CarelessOptions, type CarelessS3, startCarelessS3 } from "./testing/careless-s3.ts";
 
 /** Port 1 is nobody's. */
 const NOBODY = "http://127.0.0.1:1";
@@ -47,6 +53,7 @@ it("a server that ignores conditions, checksums and signatures is found out, poi
     "ticket, expired": "failed: 200, expected 403 or 400",
     "nothing refused is stored": expect.stringMatching(/^failed: stored all the same: .*other-key-other/),
     "anonymous read": "failed: anybody can read a sealed object: 200, expected 403",
+    "anonymous read of uploads": "failed: anybody can read an upload: 200, expected 403",
     "anonymous list": "failed: anybody can list the bucket: 200, expected 403",
     "anonymous write": "failed: anybody can write to the bucket: 200, expected 403",
     "changed download URL": "failed: a URL signed for one object opens another: 200, expected 403",
@@ -55,6 +62,108 @@ it("a server that ignores conditions, checksums and signatures is found out, poi
     "cleaned up": expect.stringMatching(/^ok: \d+ objects/),
   });
   expect(server.keys()).toEqual([]);
+});
+
+/** What is said of strangers, at a server that takes this much care. */
+async function ofStrangers(care: CarelessOptions) {
+  const server = await startCarelessS3(care);
+  const storage = storageOptions({ endpoint: server.endpoint });
+  const checks = [...accessChecks, ...privacyChecks.slice(0, 4)];
+  const results = await examine(storage, new AbortController().signal, { checks, retrySeconds: 0 });
+  await server.close();
+  return Object.fromEntries(
+    results
+      .filter(({ name }) => name.startsWith("anonymous"))
+      .map(({ name, status, detail }) => [name, `${status}: ${detail}`]),
+  );
+}
+
+it("strangers are kept out where they are refused, and nothing else passes for it", async () => {
+  expect(new Set(Object.values(await ofStrangers({ toStrangers: 403 })))).toEqual(
+    new Set(["ok: refused: 403 AccessDenied"]),
+  );
+  for (const status of [404, 405, 503]) {
+    expect(new Set(Object.values(await ofStrangers({ toStrangers: status })))).toEqual(
+      new Set([`failed: not shown that strangers are kept out: ${status} AccessDenied, expected 403`]),
+    );
+  }
+});
+
+it("uploads that anybody can read are found, though the rest is closed", async () => {
+  expect(await ofStrangers({ toStrangers: 403, openPrefix: "uploads/" })).toEqual({
+    "anonymous read": "ok: refused: 403 AccessDenied",
+    "anonymous read of uploads": "failed: anybody can read an upload: 200, expected 403",
+    "anonymous list": "ok: refused: 403 AccessDenied",
+    "anonymous write": "ok: refused: 403 AccessDenied",
+  });
+});
+
+it("a bucket that refuses writes without a condition is not taken to refuse strangers", async () => {
+  expect((await ofStrangers({ demandsConditions: true }))["anonymous write"]).toBe(
+    "failed: anybody can write to the bucket: 200, expected 403",
+  );
+});
+
+/** What is said of the signatures that such a coordinator takes. */
+async function authorityAt(answer: (request: Request) => Response) {
+  const server = createAdaptorServer({
+    fetch: (request) =>
+      new URL(request.url).pathname === "/runs" && request.method === "GET"
+        ? Response.json({ runs: [] })
+        : answer(request),
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const storage = storageOptions({ endpoint: NOBODY });
+  const results = await examine(storage, new AbortController().signal, {
+    checks: coordinatorChecks,
+    coordinator: `http://127.0.0.1:${port}`,
+  });
+  server.close();
+  return results.find(({ name }) => name === "authority");
+}
+
+it.each([
+  ["405 with a page", () => new Response("<html>", { status: 405 }), "failed"],
+  ["malformed", () => Response.json({ code: "malformed", message: "no" }, { status: 400 }), "failed"],
+  ["tickets", () => Response.json({ tickets: [] }), "failed"],
+  ["no-such-run", () => Response.json({ code: "no-such-run", message: "no" }, { status: 404 }), "ok"],
+] as const)("a coordinator that answers a signed request with %s", async (_, answer, status) => {
+  expect((await authorityAt(answer))?.status).toBe(status);
+});
+
+it.each([
+  [null, "none", null],
+  ["arn:queue", "none", "warning"],
+  [null, "auto", "warning"],
+  ["arn:queue", "auto", null],
+  ["arn:another", "auto", "failed"],
+  ["arn:minio:sqs::FIRST:webhook", "auto", null],
+  ["arn:minio:sqs::FIRST:webhook", "webhook:FIRST", null],
+  ["arn:minio:sqs::FIRST:webhook", "webhook:SECOND", "failed"],
+  ["arn:minio:sqs::FIRST:webhook", "sqs", "failed"],
+  ["arn:queue", "webhook:FIRST", "failed"],
+])("a bucket that tells %s, where --notify says %s", (target, notify, status) => {
+  const found = unwantedTarget(target, storageOptions({ notify }), "arn:queue");
+  expect(found?.status ?? null).toBe(status);
+});
+
+it("what comes next is a run: here, or where a deployment serves them", () => {
+  const here = storageOptions({ endpoint: "http://store", notify: "none" }, {});
+  expect(nextCommand(here, undefined)).toBe(
+    "npm start -- --store s3 --endpoint http://store --queue http://store --notify none",
+  );
+  expect(nextCommand(here, "https://example.org")).toBe(
+    "npm run outerloop -- run create --endpoint http://store --queue http://store --secrets file:FOLDER --evaluators KEY",
+  );
+  const inAws = storageOptions({ bucket: "runs" }, {});
+  expect(nextCommand(inAws, undefined)).toBe(
+    "npm run outerloop -- run create --bucket runs --secrets ssm:/PREFIX --evaluators KEY",
+  );
+  expect(whoSets(here, "it")).toBe("outerloop provision sets it");
+  expect(whoSets(inAws, "it")).toMatch(/^deploy again/);
 });
 
 it("a clock that is wrong is found, on whichever side", async () => {

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { createMemoryObjectStore } from "../../functions/storage/memory-object-store.ts";
 import { createS3ObjectStore } from "../../functions/storage/s3.ts";
+import { OuterloopError } from "../../schemas/index.ts";
 import { requireConditionalWrites } from "./require-conditions.ts";
 import { startCarelessS3 } from "./testing/careless-s3.ts";
 
@@ -25,4 +26,19 @@ it("a store that ignores conditions is refused before a run stands on it", async
   } finally {
     await server.close();
   }
+});
+
+it("a store that is gone is asked once, and its first word counts", async () => {
+  const asked: string[] = [];
+  const gone = async (what: string) => {
+    asked.push(what);
+    throw new OuterloopError("store-unreachable", `no answer to ${what}`);
+  };
+  const store = {
+    ...createMemoryObjectStore({ ticketSecret: "sixteen bytes ok", baseUrl: "http://localhost" }),
+    putIfAbsent: () => gone("put"),
+    delete: () => gone("delete"),
+  };
+  await expect(requireConditionalWrites(store)).rejects.toThrow("no answer to put");
+  expect(asked).toEqual(["put"]);
 });

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { keysInRound } from "../../functions/coordinator/controls.ts";
 import { readControls } from "../../functions/rounds/read-controls.ts";
@@ -15,13 +14,14 @@ import {
   keys,
   OuterloopError,
   publicKeyHex,
-  runConfig,
   type SigningKey,
   signToBytes,
   toInstant,
 } from "../../schemas/index.ts";
 import { type CloudStorage, s3OptionsOf } from "../local/run-folder.ts";
 import { findIdentity } from "../peer/identity.ts";
+import { refuseFixedFields } from "./fixed-fields.ts";
+import { readConfig } from "./read-config.ts";
 
 export type ControlKind = "pause" | "resume" | "abort" | "evaluators" | "config";
 
@@ -42,7 +42,10 @@ export interface RunControlOptions {
 /** New evaluators count from two rounds ahead: the open round and its successor keep those they began with. */
 const ROUNDS_AHEAD = 2;
 
-/** Signs and stores the control, and prints it. Typed errors: `wrong-roots`, `invalid-option`, `control-lost-race`. */
+/**
+ * Signs and stores the control, and prints it. Typed errors: `wrong-roots`, `invalid-option`, `wrong-config`, `fixed-field`,
+ * `control-lost-race`.
+ */
 export async function runControlCommand(options: RunControlOptions): Promise<void> {
   const { storage, run, roots: folder } = options;
   const store = createS3ObjectStore(s3OptionsOf(storage));
@@ -54,6 +57,8 @@ export async function runControlCommand(options: RunControlOptions): Promise<voi
     issuedAt: toInstant(await store.now()),
     action: await actionOf(context, options),
   };
+  // Every reader passes over such a control, silently: it must not be signed, nor said to be done.
+  if (control.action.kind === "config") refuseFixedFields(context.genesis.body, control.action.config);
   const key = keys.control(run, number);
   const put = await store.putIfAbsent(key, signToBytes("control", run, control, ...roots));
   if (put.outcome === "exists") {
@@ -103,19 +108,5 @@ async function actionOf(context: RunContext, options: RunControlOptions): Promis
     }
     case "config":
       return { kind, config: await readConfig(configFile) };
-  }
-}
-
-/** Reads a run's configuration from a file (`wrong-config`). */
-export async function readConfig(file: string | undefined) {
-  try {
-    return runConfig.parse(JSON.parse(await readFile(file ?? "", "utf8")));
-  } catch (error) {
-    throw new OuterloopError(
-      "wrong-config",
-      `${file} is no run configuration (\`outerloop run create --print-config\` shows one): ${String(error)}`,
-      {},
-      error,
-    );
   }
 }

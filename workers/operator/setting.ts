@@ -81,7 +81,8 @@ export async function readOptional<T>(read: () => Promise<T>): Promise<T | null>
   }
 }
 
-function isNotImplemented(error: unknown): boolean {
+/** A server that has no such setting says so in one of these ways. */
+export function isNotImplemented(error: unknown): boolean {
   return [501, 405].includes(statusOf(error)) || codeOf(error) === "NotImplemented";
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { number, text, UsageError } from "../arguments.ts";
-import { type Command, cloudOptions, DEFAULT_DATA_DIR, dataDir, storageOf } from "../command.ts";
+import { type Command, cloudOptions, DEFAULT_DATA_DIR, dataDir, refuse, storageOf } from "../command.ts";
 import { runUntilStopped } from "../lifetime.ts";
 
 export const coordinator: Command = {
@@ -24,6 +24,8 @@ export const coordinator: Command = {
   run: async (values) => {
     const storage = storageOf(values);
     const secrets = text(values.secrets);
+    if (storage?.kind === "s3") refuse(values, ["data-dir"], "goes without --store s3: a bucket is served");
+    else refuse(values, ["secrets"], "goes with --store s3: a data folder has its own");
     if (storage?.kind === "s3" && secrets === undefined) {
       throw new UsageError(
         "--secrets is needed with --store s3: where did `run create` put the run's secrets?",

@@ -5,8 +5,8 @@
  */
 import type { ControlKind } from "../../operator/run-control.ts";
 import { text, UsageError } from "../arguments.ts";
-import { type Command, cloudOptions, cloudStorageOf, run } from "../command.ts";
-import { runUntilStopped } from "../lifetime.ts";
+import { type Command, cloudOptions, cloudStorageOf, refuse, run } from "../command.ts";
+import { runToEnd } from "../lifetime.ts";
 
 const CONTROL_KINDS: readonly ControlKind[] = ["pause", "resume", "abort", "evaluators", "config"];
 
@@ -28,9 +28,16 @@ export const runControl: Command = {
     const id = text(values.run);
     const kind = CONTROL_KINDS.find((one) => one === values.say);
     if (id === undefined || kind === undefined) throw new UsageError("--run and --say are needed");
+    if (kind !== "pause" && kind !== "abort")
+      refuse(values, ["reason"], "goes with --say pause or --say abort");
+    if (kind !== "evaluators") refuse(values, ["evaluators"], "goes with --say evaluators");
+    if (kind !== "config") refuse(values, ["config"], "goes with --say config");
+    const configFile = text(values.config);
+    if (kind === "config" && configFile === undefined)
+      throw new UsageError("--config FILE is needed: which configuration?");
     const storage = cloudStorageOf(values);
     const { runControlCommand } = await import("../../operator/run-control.ts");
-    return runUntilStopped(() =>
+    return runToEnd(() =>
       runControlCommand({
         storage,
         run: id,
@@ -38,7 +45,7 @@ export const runControl: Command = {
         kind,
         reason: text(values.reason) ?? "no reason given",
         evaluators: (text(values.evaluators) ?? "").split(",").filter((one) => one !== ""),
-        configFile: text(values.config),
+        configFile,
       }),
     );
   },

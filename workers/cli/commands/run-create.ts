@@ -4,8 +4,8 @@
  * @module
  */
 import { number, text, UsageError } from "../arguments.ts";
-import { type Command, cloudOptions, cloudStorageOf } from "../command.ts";
-import { runUntilStopped } from "../lifetime.ts";
+import { type Command, cloudOptions, cloudStorageOf, refuse } from "../command.ts";
+import { runToEnd } from "../lifetime.ts";
 
 export const runCreate: Command = {
   summary:
@@ -30,6 +30,8 @@ export const runCreate: Command = {
     const printConfig = values["print-config"] === true;
     const evaluators = (text(values.evaluators) ?? "").split(",").filter((one) => one !== "");
     const secrets = text(values.secrets);
+    if (values.config !== undefined)
+      refuse(values, ["rounds", "min-peers"], "goes without --config: the file says so");
     if (!printConfig && evaluators.length === 0)
       throw new UsageError("--evaluators is needed: whose judgement counts? `outerloop key` prints a key");
     if (!printConfig && secrets === undefined)
@@ -37,7 +39,7 @@ export const runCreate: Command = {
         "--secrets is needed: ssm:/PREFIX, or file:FOLDER for a coordinator on one machine",
       );
     const { runCreateCommand } = await import("../../operator/run-create.ts");
-    return runUntilStopped(() =>
+    return runToEnd(() =>
       runCreateCommand({
         storage: cloudStorageOf(values),
         slug: text(values.slug) ?? "first-run",

@@ -10,10 +10,11 @@ import {
   coordinator,
   DEFAULT_DATA_DIR,
   dataDir,
+  refuse,
   run,
   storageOf,
 } from "../command.ts";
-import { runUntilStopped } from "../lifetime.ts";
+import { runToEnd } from "../lifetime.ts";
 
 export const status: Command = {
   summary: "where a run is, what it waits for and until when; the coordinator may be down",
@@ -31,8 +32,11 @@ export const status: Command = {
   },
   run: async (values) => {
     const storage = storageOf(values);
+    if (storage?.kind === "s3") refuse(values, ["data-dir"], "goes without --store s3: a bucket is read");
+    if (values.coordinator !== undefined)
+      refuse(values, ["store", "data-dir"], "goes without --coordinator, which is asked instead");
     const { statusCommand } = await import("../status.ts");
-    return runUntilStopped(() =>
+    return runToEnd(() =>
       statusCommand({
         dataDir: text(values["data-dir"]) ?? DEFAULT_DATA_DIR,
         storage: storage?.kind === "s3" ? storage : undefined,

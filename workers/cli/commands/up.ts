@@ -4,7 +4,7 @@
  * @module
  */
 import { number, text, UsageError } from "../arguments.ts";
-import { type Command, cloudOptions, DEFAULT_DATA_DIR, dataDir, storageOf } from "../command.ts";
+import { type Command, cloudOptions, DEFAULT_DATA_DIR, dataDir, notify, storageOf } from "../command.ts";
 import { runUntilStopped } from "../lifetime.ts";
 
 export const up: Command = {
@@ -21,11 +21,13 @@ export const up: Command = {
     evaluators: { kind: "integer", min: 1, max: 8, help: "evaluators (1)" },
     seed: { kind: "text", help: "derives every key and draw from this: the same seed, the same run" },
     "data-dir": dataDir,
+    host: { kind: "text", help: "address of API and page (127.0.0.1); 0.0.0.0: reached from elsewhere, too" },
     port: { kind: "integer", min: 1, max: 65_535, help: "port of API and page (4650, or a free one)" },
     json: { kind: "boolean", help: "one JSON object on stdout, progress on stderr" },
     keep: { kind: "boolean", help: "go on serving the page when the run has finished" },
     store: { kind: "text", choices: ["folder", "s3"], help: "where objects and messages are kept (folder)" },
     ...cloudOptions,
+    notify,
   },
   run: async (values) => {
     const peers = number(values.peers) ?? 5;
@@ -47,6 +49,7 @@ export const up: Command = {
           seed: text(values.seed),
           storage,
           dataDir: text(values["data-dir"]) ?? DEFAULT_DATA_DIR,
+          host: text(values.host) ?? "127.0.0.1",
           port: number(values.port),
           json: values.json === true,
           keep: values.keep === true,

@@ -9,7 +9,7 @@ import { codeOf } from "../../../functions/storage/service-errors.ts";
 import { identifyServer, serverNames } from "../server-kind.ts";
 import { type Check, type Finding, failed, ok } from "./check.ts";
 import { type DoctorContext, scratch, someBytes, urlOf } from "./context.ts";
-import { answerText, type RawResponse, sendRaw } from "./raw-request.ts";
+import { answerText, codeIn, type RawResponse, sendRaw } from "./raw-request.ts";
 
 const list = ({ s3, storage }: DoctorContext) =>
   s3.send(new ListObjectsV2Command({ Bucket: storage.bucket, MaxKeys: 1 }));
@@ -70,7 +70,15 @@ function refusal(
 
 function refused({ server: kind }: DoctorContext, what: string, answer: RawResponse): Finding {
   const { status } = answer;
-  if (status >= 400 && status < 500) return ok(`refused: ${answerText(answer)}`);
+  // MinIO answers a request whose signature it misses with 400. A 404 or 405 says nothing of who may come in.
+  const keptOut = status === 401 || status === 403 || (status === 400 && codeIn(answer) === "AccessDenied");
+  if (keptOut) return ok(`refused: ${answerText(answer)}`);
+  if (status >= 300) {
+    return failed(
+      `not shown that strangers are kept out: ${answerText(answer)}, expected 403`,
+      "look at what answers there: does a proxy stand before the store, is the region right?",
+    );
+  }
   const advice =
     kind === "localstack"
       ? "LocalStack has no authorisation at all: only for tests"
@@ -80,17 +88,22 @@ function refused({ server: kind }: DoctorContext, what: string, answer: RawRespo
 
 export const privacyChecks: readonly Check[] = [
   refusal("anonymous read", "anybody can read a sealed object", async (context) =>
-    sendRaw({ method: "GET", url: urlOf(context, await sealedObject(context)) }),
+    sendRaw({ method: "GET", url: urlOf(context, await secretObject(context, "sealed")) }),
+  ),
+  refusal("anonymous read of uploads", "anybody can read an upload", async (context) =>
+    sendRaw({ method: "GET", url: urlOf(context, await secretObject(context, "uploads")) }),
   ),
   refusal("anonymous list", "anybody can list the bucket", async (context) =>
     sendRaw({ method: "GET", url: `${urlOf(context)}?list-type=2&max-keys=1` }),
   ),
   refusal("anonymous write", "anybody can write to the bucket", async (context) => {
     const key = `${scratch(context).sealed}anonymous`;
-    return sendRaw({ method: "PUT", url: urlOf(context, key), body: someBytes(context, key) });
+    // A bucket's policy may refuse every write without it, whoever sends it: that must not pass for keeping strangers out.
+    const headers = { "if-none-match": "*" };
+    return sendRaw({ method: "PUT", url: urlOf(context, key), headers, body: someBytes(context, key) });
   }),
   refusal("changed download URL", "a URL signed for one object opens another", async (context) => {
-    const key = await sealedObject(context);
+    const key = await secretObject(context, "sealed");
     const { url, headers } = await context.store.presignGet(`${key}-other`, await inAMinute(context));
     return sendRaw({ method: "GET", url: url.replace(`${toUrlPath(key)}-other`, toUrlPath(key)), headers });
   }),
@@ -100,8 +113,8 @@ async function inAMinute({ store }: DoctorContext): Promise<{ expiresAtMs: numbe
   return { expiresAtMs: (await store.now()) + 60_000 };
 }
 
-async function sealedObject(context: DoctorContext): Promise<string> {
-  const key = `${scratch(context).sealed}secret`;
+async function secretObject(context: DoctorContext, where: "sealed" | "uploads"): Promise<string> {
+  const key = `${scratch(context)[where]}secret`;
   await context.store.putIfAbsent(key, someBytes(context, key));
   return key;
 }

@@ -22,6 +22,13 @@ export interface DoctorContext extends Services {
   signal: AbortSignal;
 }
 
+/** What to do about a setting: in AWS a deployment owns them, and provision keeps its hands off. */
+export function whoSets({ endpoint }: StorageOptions, what: string): string {
+  return endpoint === undefined
+    ? `deploy again (npx sst deploy), which sets ${what}; outerloop provision, if that made the bucket`
+    : `outerloop provision sets ${what}`;
+}
+
 /** Begins every key below `uploads/` that a doctor writes. */
 export const DOCTORS_UPLOADS = "uploads/doctor-";
 

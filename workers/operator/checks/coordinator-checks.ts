@@ -4,7 +4,7 @@
  * @module
  */
 import { createApiClient } from "../../../functions/api/client.ts";
-import { isOuterloopError, signingKey } from "../../../schemas/index.ts";
+import { isOuterloopError, keys, signingKey } from "../../../schemas/index.ts";
 import { type Check, failed, ok } from "./check.ts";
 import type { DoctorContext } from "./context.ts";
 import { sendRaw } from "./raw-request.ts";
@@ -12,6 +12,9 @@ import { sendRaw } from "./raw-request.ts";
 const PATIENCE_SECONDS = 3;
 /** Of the right form, and of no run. */
 const NO_RUN = `doctor-${"0".repeat(32)}`;
+const NO_KEY = keys.commit(NO_RUN, 1, "0".repeat(64));
+/** What a stranger is told whose signature was found good; every other refusal may have come before that. */
+const AFTER_VERIFICATION = ["no-such-run", "not-an-evaluator"];
 
 const api: Check = {
   name: "coordinator answers",
@@ -33,10 +36,10 @@ const authority: Check = {
   run: async (context) => {
     const { host } = new URL(context.coordinator ?? "");
     try {
-      await clientOf(context).readTickets(NO_RUN, []);
+      await clientOf(context).readTickets(NO_RUN, [NO_KEY]);
     } catch (error) {
-      // The signature is verified first: with it a stranger gets as far as being a stranger.
       if (!isOuterloopError(error)) throw error;
+      if (AFTER_VERIFICATION.includes(error.code)) return ok(`signatures for ${host} are accepted`);
       if (error.code === "bad-signature") {
         return failed(
           `signatures for ${host} are refused: the coordinator expects another host in them`,
@@ -46,8 +49,15 @@ const authority: Check = {
       if (error.code === "stale-signature")
         return failed(error.message, "set the clocks of both machines by NTP");
       if (error.code === "service-unreachable") throw error;
+      return failed(
+        `expected a signed request for no run to be answered no-such-run, got ${error.code}: ${error.message}`,
+        "is this URL a coordinator's, of this version, and does a proxy before it let POST through?",
+      );
     }
-    return ok(`signatures for ${host} are accepted`);
+    return failed(
+      "expected a signed request for no run to be refused, it was answered",
+      "is this URL a coordinator's?",
+    );
   },
 };
 

@@ -13,9 +13,10 @@ import { keysOfNotification } from "../../../functions/storage/s3-events.ts";
 import { openSqsQueues, queueName } from "../../../functions/storage/sqs-queues.ts";
 import { readNotificationTarget } from "../notifications.ts";
 import { findQueue } from "../queues.ts";
+import type { StorageOptions } from "../storage-options.ts";
 import { BUCKET } from "./access-checks.ts";
 import { type Check, type Finding, failed, notApplicable, ok, warning } from "./check.ts";
-import { DOCTORS_UPLOADS, type DoctorContext, scratch, someBytes } from "./context.ts";
+import { DOCTORS_UPLOADS, type DoctorContext, scratch, someBytes, whoSets } from "./context.ts";
 import { SHARDS_QUEUE } from "./setting-checks.ts";
 
 /** Between two objects: whoever else reads the queue gets some of them, not all. */
@@ -35,19 +36,10 @@ export const eventCheck: Check = {
     if (server === "r2")
       return notApplicable("R2 notifies Cloudflare's own queues alone; the sweep finds uploads");
     const target = await readNotificationTarget(s3, storage.bucket);
-    if (target === null) {
-      return warning(
-        "the bucket tells nobody of uploads: only the sweep finds them, up to a minute later",
-        "outerloop provision sets notifications, unless it is told --notify none",
-      );
-    }
     const queue = await findQueue(sqs, queueName(storage.name, "shards"));
-    if (!isWebhook(target) && target !== queue?.arn) {
-      return failed(
-        `uploads are announced to ${target}, not to ${queue?.arn}`,
-        "outerloop provision mends it",
-      );
-    }
+    const unwanted = unwantedTarget(target, storage, queue?.arn);
+    if (unwanted !== null) return unwanted;
+    if (target === null) return ok("the bucket tells nobody of uploads, as wanted: the sweep finds them");
     const waiting = Number(queue?.attributes.ApproximateNumberOfMessages ?? 0);
     if (waiting > MOST_WAITING) {
       return warning(
@@ -58,6 +50,32 @@ export const eventCheck: Check = {
     return conclude(await probe(context), target);
   },
 };
+
+/** What is wrong with whom the bucket tells; null: nothing. With `auto` the shards queue or any webhook will do. */
+export function unwantedTarget(
+  target: string | null,
+  storage: StorageOptions,
+  queueArn: string | undefined,
+): Finding | null {
+  const { notify } = storage;
+  if (notify === "none") {
+    if (target === null) return null;
+    return warning(`uploads are announced to ${target}, expected nobody`, whoSets(storage, "that"));
+  }
+  if (target === null) {
+    return warning(
+      "the bucket tells nobody of uploads: only the sweep finds them, up to a minute later",
+      whoSets(storage, "notifications"),
+    );
+  }
+  const webhook = notify.startsWith("webhook:") ? notify.slice("webhook:".length) : null;
+  const right = isWebhook(target)
+    ? notify === "auto" || (webhook !== null && target.endsWith(`:${webhook}:webhook`))
+    : webhook === null && target === queueArn;
+  if (right) return null;
+  const wanted = webhook === null ? (queueArn ?? "the shards queue") : notify;
+  return failed(`uploads are announced to ${target}, not to ${wanted}`, whoSets(storage, "that"));
+}
 
 export interface Probe {
   /** From an upload to its announcement; null: none came. */
@@ -84,7 +102,7 @@ export function conclude({ arrivedMs, sent, returned }: Probe, target: string): 
   }
   return failed(
     `${sent} uploads, no announcement, though the bucket's rule stands`,
-    "look at the queue's policy (outerloop provision sets it) and at its key, if it is encrypted with one",
+    "look at the queue's policy (provision or a deployment sets it) and at its key, if it is encrypted with one",
   );
 }
 

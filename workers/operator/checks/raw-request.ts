@@ -55,7 +55,11 @@ export function sendRaw({ method, url, headers = {}, body }: RawRequest): Promis
 }
 
 /** `403 AccessDenied`: the status and the code in the body of S3's errors, if there is one. */
-export function answerText({ status, body }: RawResponse): string {
-  const [, code] = /<Code>([A-Za-z0-9]+)<\/Code>/.exec(body) ?? [];
-  return code === undefined ? String(status) : `${status} ${code}`;
+export function answerText(answer: RawResponse): string {
+  return [answer.status, codeIn(answer)].join(" ").trimEnd();
+}
+
+/** The code of an S3 error; empty: none. */
+export function codeIn({ body }: RawResponse): string {
+  return /<Code>([A-Za-z0-9]+)<\/Code>/.exec(body)?.[1] ?? "";
 }

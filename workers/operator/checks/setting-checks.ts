@@ -15,8 +15,8 @@ import { requireQueueService } from "../services.ts";
 import { settle } from "../setting.ts";
 import { BUCKET } from "./access-checks.ts";
 import { type Check, failed, notApplicable, ok, warning } from "./check.ts";
+import { whoSets } from "./context.ts";
 
-const PROVISION = "outerloop provision sets it";
 const NOT_OFFERED = "not offered by this server";
 
 export const lifecycleCheck: Check = {
@@ -30,7 +30,7 @@ export const lifecycleCheck: Check = {
     const { sign, text } = await settle(lifecycle, true, { service: "store", endpoint });
     if (sign === "=") return ok("old uploads are removed");
     if (sign === "not-offered") return notApplicable(NOT_OFFERED);
-    return warning(`old uploads stay, and are paid for; expected ${text}`, PROVISION);
+    return warning(`old uploads stay, and are paid for; expected ${text}`, whoSets(storage, "it"));
   },
 };
 
@@ -55,9 +55,9 @@ const queueCheck = (kind: QueueKind): Check => ({
     const [queue, letters] = await Promise.all([findQueue(sqs, name), findQueue(sqs, dead)]);
     const missing = [...(queue === null ? [name] : []), ...(letters === null ? [dead] : [])];
     if (queue === null || missing.length > 0)
-      return failed(`no queue ${missing.join(", no queue ")}`, PROVISION);
+      return failed(`no queue ${missing.join(", no queue ")}`, whoSets(storage, "it"));
     const [astray] = differingAttributes([redrive(dead)], queue.attributes);
-    if (astray !== undefined) return failed(`${name}: expected ${astray.text}`, PROVISION);
+    if (astray !== undefined) return failed(`${name}: expected ${astray.text}`, whoSets(storage, "it"));
     return ok(`${name}, visibility ${queue.attributes.VisibilityTimeout} s, dead letters to ${dead}`);
   },
 });

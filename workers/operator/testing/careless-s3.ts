@@ -1,6 +1,6 @@
 /**
  * A server that speaks just enough of S3 to be taken for it and keeps none of its promises: conditions, checksums and
- * signatures are ignored, as some do that call themselves compatible. Its clock can be set.
+ * signatures are ignored, as some do that call themselves compatible. Its clock can be set, and it can be told to take care.
  *
  * @module
  */
@@ -18,6 +18,14 @@ export interface CarelessS3 {
 export interface CarelessOptions {
   /** How far its clock is ahead. */
   aheadSeconds?: number;
+  /** Honours `If-None-Match` and `If-Match`: then a run can stand on it. */
+  conditions?: boolean;
+  /** Answers so to whoever comes without a signature. */
+  toStrangers?: number;
+  /** Lets strangers read below this prefix, all the same. */
+  openPrefix?: string;
+  /** Refuses a write without a condition, like the policy of a deployed bucket. */
+  demandsConditions?: boolean;
 }
 
 interface Kept {
@@ -26,11 +34,12 @@ interface Kept {
 }
 
 /** Every bucket exists and is the same. */
-export async function startCarelessS3({ aheadSeconds = 0 }: CarelessOptions = {}): Promise<CarelessS3> {
+export async function startCarelessS3(options: CarelessOptions = {}): Promise<CarelessS3> {
+  const { aheadSeconds = 0 } = options;
   const objects = new Map<string, Kept>();
   const server = createAdaptorServer({
     fetch: async (request) => {
-      const response = await answer(objects, request);
+      const response = refusalOf(objects, request, options) ?? (await answer(objects, request));
       response.headers.set("date", new Date(Date.now() + 1_000 * aheadSeconds).toUTCString());
       return response;
     },
@@ -50,9 +59,38 @@ export async function startCarelessS3({ aheadSeconds = 0 }: CarelessOptions = {}
   };
 }
 
+/** What a server says that takes care of something; null: nothing. */
+function refusalOf(
+  objects: Map<string, Kept>,
+  request: Request,
+  { conditions, toStrangers, openPrefix, demandsConditions }: CarelessOptions,
+): Response | null {
+  const { searchParams } = new URL(request.url);
+  const key = keyOf(request);
+  const signed = request.headers.has("authorization") || searchParams.has("X-Amz-Signature");
+  const open = openPrefix !== undefined && key.startsWith(openPrefix);
+  if (toStrangers !== undefined && !signed && !open) return refuse(toStrangers, "AccessDenied");
+  if (request.method !== "PUT") return null;
+  const [ifNone, ifMatch] = [request.headers.get("if-none-match"), request.headers.get("if-match")];
+  if (demandsConditions === true && ifNone === null && ifMatch === null) return refuse(403, "AccessDenied");
+  if (conditions !== true) return null;
+  const kept = objects.get(key);
+  if (ifMatch !== null && kept === undefined) return refuse(404, "NoSuchKey");
+  const met = kept === undefined || (ifMatch === null ? ifNone === null : ifMatch === etagOf(kept.bytes));
+  return met ? null : refuse(412, "PreconditionFailed");
+}
+
+function refuse(status: number, code: string): Response {
+  return new Response(`<Error><Code>${code}</Code></Error>`, { status });
+}
+
+function keyOf(request: Request): string {
+  return decodeURIComponent(new URL(request.url).pathname).split("/").slice(2).join("/");
+}
+
 async function answer(objects: Map<string, Kept>, request: Request): Promise<Response> {
-  const { pathname, searchParams } = new URL(request.url);
-  const key = decodeURIComponent(pathname).split("/").slice(2).join("/");
+  const { searchParams } = new URL(request.url);
+  const key = keyOf(request);
   if (key === "") return listing(objects, searchParams.get("prefix") ?? "");
   if (request.method === "PUT") {
     const bytes = new Uint8Array(await request.arrayBuffer());
@@ -67,7 +105,7 @@ async function answer(objects: Map<string, Kept>, request: Request): Promise<Res
     return new Response(null, { status: 204 });
   }
   const kept = objects.get(key);
-  if (kept === undefined) return new Response("<Error><Code>NoSuchKey</Code></Error>", { status: 404 });
+  if (kept === undefined) return refuse(404, "NoSuchKey");
   const { bytes, metadata } = kept;
   return new Response(request.method === "HEAD" ? null : bytes, {
     headers: [
