@@ -79,10 +79,16 @@ export const runStatus = z.strictObject({
   rounds: z.int(),
   round: roundNumber,
   phase,
+  /** When the phase began; null: before the first roster, or finished. */
+  since: instant.nullable(),
   /** What the phase waits for; never empty while one is open. */
   waitingFor: z.array(awaitedThing),
   /** When the phase ends regardless; null: gathering peers below the minimum, paused, or finished. */
   endsAt: instant.nullable(),
+  /** What happens then, or why nothing does. */
+  afterwards: z.string(),
+  /** When the manifest of the round is due at the latest, each phase with its whole window; null: no round is open. */
+  manifestBy: instant.nullable(),
   reason: z.string(),
   /** Peers in the roster, with a commit, complete, in this round. */
   progress: z.strictObject({

@@ -4,7 +4,6 @@
  * @module
  */
 import { type Instant, type RunConfig, toInstant, toMilliseconds } from "../../schemas/index.ts";
-import type { RoundFacts } from "./facts.ts";
 
 /** A deadline has passed only this long after it: clocks of the store's own machines may differ a little. */
 export const DEADLINE_MARGIN_MS = 2_000;
@@ -37,21 +36,4 @@ export function rosterDeadlines(
 /** `from` plus a window of the configuration, in milliseconds. */
 export function deadlineAfter(from: Instant, windowSeconds: number): number {
   return toMilliseconds(from) + 1_000 * windowSeconds;
-}
-
-/** When the open phase began: with the decision before it. Gathering begins with the run or the last manifest: 0 here. */
-export function phaseBeganMs(facts: RoundFacts): number {
-  switch (facts.phase) {
-    case "finished":
-    case "gather":
-      return 0;
-    case "train":
-      return toMilliseconds(facts.roster.body.asOf);
-    case "settle":
-      return toMilliseconds(facts.cutoff.body.asOf);
-    case "evaluate":
-      return toMilliseconds(facts.close.body.asOf);
-    case "aggregate":
-      return toMilliseconds(facts.selection.body.asOf);
-  }
 }

@@ -4,10 +4,10 @@
  * @module
  */
 import { keys } from "../../schemas/index.ts";
-import { phaseBeganMs } from "../coordinator/deadlines.ts";
 import { decide } from "../coordinator/decide.ts";
 import type { Decision, DecisionObject, Nudge } from "../coordinator/decision.ts";
 import type { RoundFacts } from "../coordinator/facts.ts";
+import { phaseBeganMs } from "../coordinator/why.ts";
 import { recordOnce } from "./objects.ts";
 import { publish } from "./publish.ts";
 import { readFacts } from "./read-facts.ts";
@@ -49,7 +49,7 @@ export async function advance(context: RunContext, options: AdvanceOptions): Pro
     const decision = decide(facts, asOfMs);
     if (decision.record === null || context.secrets === undefined) {
       if (recorded.length > 0 || options.owed === true) await options.send(decision.nudges);
-      else await options.remind?.(decision.nudges, asOfMs - phaseBeganMs(facts));
+      else await options.remind?.(decision.nudges, asOfMs - (phaseBeganMs(facts, null) ?? 0));
       if (context.secrets !== undefined) await publish(context, facts, asOfMs);
       for (const round of finished) await options.onFinished?.(round);
       return { facts, asOfMs, decision, recorded, finished };

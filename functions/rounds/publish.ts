@@ -105,7 +105,7 @@ export async function roundOfHead(context: RunContext): Promise<number> {
 }
 
 /** When the manifest of the open round is due at the latest; null while peers are gathered. */
-function nextBy(facts: RoundFacts): Instant | null {
+export function nextBy(facts: RoundFacts): Instant | null {
   if (facts.phase === "gather" || facts.phase === "finished") return null;
   return toInstant(toMilliseconds(facts.roster.body.uploadedBy) + laterPhasesMs(facts.config));
 }

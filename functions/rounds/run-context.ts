@@ -42,8 +42,16 @@ export interface RunContext {
   readonly complete: RoundSummary[];
 }
 
-/** Reads and verifies the genesis and what it names. Typed errors: `no-such-run`, and those of verification. */
-export async function openRun(store: ObjectStore, run: string, secrets?: RunSecrets): Promise<RunContext> {
+/**
+ * Reads and verifies the genesis and what it names; keeps up to `cachedFacts` facts. Typed errors: `no-such-run`, and those
+ * of verification.
+ */
+export async function openRun(
+  store: ObjectStore,
+  run: string,
+  secrets?: RunSecrets,
+  { cachedFacts }: { cachedFacts?: number } = {},
+): Promise<RunContext> {
   const object = await store.get(keys.genesis(run));
   if (object === null) {
     throw new OuterloopError("no-such-run", `the bucket has no run ${run}: ${keys.genesis(run)} is missing`);
@@ -61,7 +69,7 @@ export async function openRun(store: ObjectStore, run: string, secrets?: RunSecr
     layout: createLayout(tensorsOf(config.model), config.outer.chunksPerShard),
     codec: loadCodec(),
     secrets,
-    cache: new FactCache(),
+    cache: new FactCache(cachedFacts),
     complete: [],
   };
 }

@@ -23,10 +23,12 @@ import { finiteFigure } from "../coordinator/gauntlet/losses.ts";
 import { RECENT_ROUNDS, scoreFactors } from "../coordinator/gauntlet/peer-score.ts";
 import { lowerMedian } from "../coordinator/norms.ts";
 import { receiptsOf } from "../coordinator/receipts.ts";
+import { phaseBeganMs, whatHappensThen } from "../coordinator/why.ts";
 import { listAll } from "../storage/object-store.ts";
-import { ledgerOf, readFinishedRound } from "./history.ts";
+import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
 import { inParallel } from "./in-parallel.ts";
 import { readFact, readForeignFact } from "./objects.ts";
+import { nextBy } from "./publish.ts";
 import { readFacts } from "./read-facts.ts";
 import type { RunContext } from "./run-context.ts";
 import { LOOK_BACK_ROUNDS } from "./upkeep.ts";
@@ -38,14 +40,19 @@ export async function readStatus(context: RunContext, from?: number): Promise<Ru
   const { seeds: _, ...readerFacts } = facts;
   const decision = decide(readerFacts as RoundFacts, asOfMs);
   const last = facts.round - 1;
+  const before = last === 0 ? null : await readManifest(context, last);
+  const sinceMs = phaseBeganMs(facts, before && toMilliseconds(before.body.asOf));
   return {
     run: context.run,
     asOf: toInstant(asOfMs),
     rounds: facts.config.rounds,
     round: Math.min(facts.round, facts.config.rounds),
     phase: facts.phase,
+    since: sinceMs === null ? null : toInstant(sinceMs),
     waitingFor: decision.waitingFor,
     endsAt: decision.endsAtMs === null ? null : toInstant(decision.endsAtMs),
+    afterwards: whatHappensThen(facts, decision, asOfMs),
+    manifestBy: nextBy(facts),
     reason: decision.reason,
     progress: progressOf(facts),
     parameters: context.layout.parameters,

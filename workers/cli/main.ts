@@ -15,6 +15,7 @@ import { peer } from "./commands/peer.ts";
 import { provision } from "./commands/provision.ts";
 import { runControl } from "./commands/run-control.ts";
 import { runCreate } from "./commands/run-create.ts";
+import { simulate } from "./commands/simulate.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
 import { MISUSED, oneLine } from "./lifetime.ts";
@@ -30,6 +31,7 @@ const commands: Record<string, Command> = {
   "run create": runCreate,
   "run control": runControl,
   key,
+  simulate,
 };
 
 /** Runs a command line; returns the exit status. Bad usage: one line, status 2. */

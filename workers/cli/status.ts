@@ -20,6 +20,8 @@ export interface StatusOptions {
   coordinator: string | undefined;
   run: string | undefined;
   json: boolean;
+  /** Explain why the run stands where it stands. */
+  why: boolean;
 }
 
 export async function statusCommand(options: StatusOptions): Promise<void> {
@@ -27,7 +29,8 @@ export async function statusCommand(options: StatusOptions): Promise<void> {
     options.coordinator === undefined
       ? await fromBucket(options)
       : await fromCoordinator(options, options.coordinator);
-  process.stdout.write(`${options.json ? JSON.stringify(status) : statusText(status)}\n`);
+  const text = options.json ? JSON.stringify(status) : options.why ? whyText(status) : statusText(status);
+  process.stdout.write(`${text}\n`);
 }
 
 async function fromBucket({ dataDir, storage, run }: StatusOptions): Promise<RunStatus> {
@@ -55,6 +58,26 @@ async function newestRun(store: ObjectStore): Promise<string> {
 async function fromCoordinator({ run }: StatusOptions, coordinator: string): Promise<RunStatus> {
   const api = createApiClient({ coordinator, patienceSeconds: 3 });
   return api.status(await chooseRun(api, run));
+}
+
+/** Why a run stands where it stands: since when, what for, until when, and then. */
+export function whyText(status: RunStatus): string {
+  const { asOf, run, round, rounds, phase, since, waitingFor, endsAt, afterwards, manifestBy, reason } =
+    status;
+  const secondsTo = (at: string) => Math.round((Date.parse(at) - Date.parse(asOf)) / 1_000);
+  const left = (at: string) => (secondsTo(at) >= 0 ? `in ${secondsTo(at)} s` : `${-secondsTo(at)} s ago`);
+  return [
+    `run      ${run}, as of ${asOf}`,
+    `round    ${round} of ${rounds}`,
+    `phase    ${phase}${since === null ? "" : `, since ${since} (${left(since)})`}`,
+    `because  ${reason}`,
+    ...waitingFor.map(({ text }, i) => `${i === 0 ? "waits    for " : "             "}${text}`),
+    `until    ${endsAt === null ? "no deadline" : `${endsAt} at the latest (${left(endsAt)})`}`,
+    `then     ${afterwards}`,
+    ...(manifestBy === null
+      ? []
+      : [`manifest due by ${manifestBy} (${left(manifestBy)}), should every phase take its whole window`]),
+  ].join("\n");
 }
 
 function statusText(status: RunStatus): string {

@@ -8,6 +8,7 @@ import { EventEmitter } from "node:events";
 import { serve } from "@hono/node-server";
 import { createApi } from "../../functions/api/app.ts";
 import type { ApiEnvironment } from "../../functions/api/environment.ts";
+import { MANY_FACTS } from "../../functions/rounds/fact-cache.ts";
 import { createNudger } from "../../functions/rounds/nudger.ts";
 import { oncePerRun } from "../../functions/rounds/once-per-run.ts";
 import { openRun } from "../../functions/rounds/run-context.ts";
@@ -45,7 +46,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   // Runs without secrets here can be looked at, but are not decided.
   const run = oncePerRun(async (id) => {
     const kept = await secrets.coordinator(id);
-    return openRun(store, id, kept === null ? undefined : runSecretsOf(kept));
+    return openRun(store, id, kept === null ? undefined : runSecretsOf(kept), { cachedFacts: MANY_FACTS });
   });
 
   const changes = new EventEmitter().setMaxListeners(0);

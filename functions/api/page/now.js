@@ -68,6 +68,13 @@ export function drawNow(status) {
   drawWaitingFor(more > 0 ? [...names, { text: `and ${more} more` }] : names);
   find("#waiting-title").hidden = names.length === 0;
   setText(find("#decision-reason"), status.reason);
+  setText(find("#afterwards-label"), status.endsAt === null ? "And then:" : "At the deadline:");
+  setText(find("[data-testid=afterwards]"), status.afterwards);
+  setAttribute(
+    phase,
+    "title",
+    status.since === null ? "" : `since ${new Date(status.since).toLocaleString()}`,
+  );
 }
 
 /** The countdown alone, many times for each picture. @param {RunStatus} status @param {number} serverNowMs */

@@ -35,14 +35,18 @@ const POLL_AFTER_SECONDS = 5;
 /** A role taken by a role lasts an hour at most. Tickets are signed with a session that has 20 minutes left at least. */
 const SESSION_SECONDS = 3_600;
 
-/** Of the functions that decide, sweep and work on shards. */
-export async function openTriggerEnvironment(configuration: Configuration): Promise<TriggerEnvironment> {
+/** Of the functions that decide, sweep and work on shards; `cachedFacts`: how many facts of a run it keeps. */
+export async function openTriggerEnvironment(
+  configuration: Configuration,
+  { cachedFacts }: { cachedFacts?: number } = {},
+): Promise<TriggerEnvironment> {
   const store = createS3ObjectStore(storeOptions(configuration));
   const { ticks, shards, jobs } = openQueues(configuration);
   const secrets = await openSecretStore(configuration.secrets, configuration.region);
   const run = oncePerRun(async (id) => {
     const kept = await secrets.coordinator(id);
-    const context = await openRun(store, id, kept === null ? undefined : runSecretsOf(kept));
+    const runSecrets = kept === null ? undefined : runSecretsOf(kept);
+    const context = await openRun(store, id, runSecrets, cachedFacts === undefined ? {} : { cachedFacts });
     // Not kept: they may be on their way.
     if (kept === null) throw withoutSecrets(id, configuration.secrets);
     return context;

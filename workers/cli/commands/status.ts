@@ -22,6 +22,7 @@ export const status: Command = {
     "data-dir": dataDir,
     coordinator: { ...coordinator, help: "ask this coordinator instead of reading a folder" },
     run,
+    why: { kind: "boolean", help: "since when, what for, until when at the latest, and what happens then" },
     json: { kind: "boolean", help: "the whole status as JSON" },
     store: {
       kind: "text",
@@ -43,6 +44,7 @@ export const status: Command = {
         coordinator: text(values.coordinator),
         run: text(values.run),
         json: values.json === true,
+        why: values.why === true,
       }),
     );
   },
