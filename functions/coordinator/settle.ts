@@ -97,6 +97,7 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
         : [],
     ),
     facts.roster.body.keep,
+    seed,
   );
   return {
     round: facts.round,

@@ -5,9 +5,26 @@
  * Honest peers share 35 to 41 % of their indices in the first rounds and about 20 % later, an exact copy all of them;
  * a fixed limit of 40 % would hit honest peers.
  *
+ * Among few updates all pairs are compared. Among many that would take longer than a round: there the median is that of
+ * drawn pairs, and only those are compared that agree on the first indices of some drawn chunk, in a drawn order.
+ *
  * @module
  */
+import { Draw } from "../draws.ts";
 import { lowerMedian } from "../norms.ts";
+
+/** Up to so many updates all pairs are compared. */
+const FEW = 64;
+/** Pairs that the median is taken of, where there are more updates. */
+const MEDIAN_PAIRS = 4_096;
+/**
+ * Two updates are compared if the first so many indices of one chunk are the same, in a drawn order of indices. With an
+ * overlap of 0.65 that happens in 5 % of the chunks (of 64 drawn ones: in 97 of 100 cases at least once), with 0.8 in 20 %
+ * (always), with the 0.3 of honest peers in 0.1 %.
+ */
+const FIRST_INDICES = 4;
+/** Of those who agree on a chunk, each is compared with so many that are no copies of one another. */
+const REPRESENTATIVES = 16;
 
 const HIGHEST_THRESHOLD = 0.65;
 const ABOVE_MEDIAN = 0.2;
@@ -50,37 +67,134 @@ function overlap(one: ReadonlySet<number>, other: ReadonlySet<number>): number {
   return shared / size;
 }
 
-/** Clusters among the submissions of a round, each ascending by peer id, ordered by their first peer. `keep`: k. */
-export function findClusters(submissions: readonly Sketched[], keep: number): Cluster[] {
+/**
+ * Clusters among the submissions of a round, each ascending by peer id, ordered by their first peer. `keep`: k; `seed`: the
+ * link that the close reveals.
+ */
+export function findClusters(submissions: readonly Sketched[], keep: number, seed: string): Cluster[] {
   const byId = [...submissions].sort((a, b) => (a.peer < b.peer ? -1 : 1));
   const supports = byId.map((one) => indexKeys(one.sketch, keep));
-  const pairs: { a: number; b: number; overlap: number; identical: boolean }[] = [];
-  for (let a = 0; a < byId.length; a++) {
-    for (let b = a + 1; b < byId.length; b++) {
-      const identical = byId[a]?.decoded === byId[b]?.decoded;
-      pairs.push({ a, b, overlap: overlap(supports[a] ?? new Set(), supports[b] ?? new Set()), identical });
+  const overlapOf = (a: number, b: number) => overlap(supports[a] as Set<number>, supports[b] as Set<number>);
+  const threshold = Math.min(HIGHEST_THRESHOLD, medianOverlap(byId.length, overlapOf, seed) + ABOVE_MEDIAN);
+
+  const links: { a: number; b: number; overlap: number; identical: boolean }[] = [];
+  const leader = byId.map((_, i) => i);
+  const find = (i: number): number => {
+    let at = i;
+    while (leader[at] !== at) {
+      leader[at] = leader[leader[at] as number] as number;
+      at = leader[at] as number;
+    }
+    return at;
+  };
+  const link = (a: number, b: number, shared: number, identical: boolean) => {
+    links.push({ a, b, overlap: shared, identical });
+    const [one, other] = [find(a), find(b)];
+    leader[Math.max(one, other)] = Math.min(one, other);
+  };
+
+  for (const [first, ...others] of groups(byId.keys(), (i) => byId[i]?.decoded ?? ""))
+    for (const other of others) link(first, other, overlapOf(first, other), true);
+  /** Links two if they are too close; true: they are in one cluster. */
+  const compare = (a: number, b: number): boolean => {
+    const shared = overlapOf(a, b);
+    if (shared > threshold) link(a, b, shared, false);
+    return shared > threshold;
+  };
+  if (byId.length <= FEW) {
+    for (let a = 0; a < byId.length; a++) for (let b = a + 1; b < byId.length; b++) compare(a, b);
+  } else {
+    for (const alike of alikeInSomeChunk(supports, seed)) {
+      const representatives: number[] = [];
+      for (const i of alike) {
+        if (representatives.some((other) => find(other) === find(i) || compare(other, i))) continue;
+        if (representatives.length < REPRESENTATIVES) representatives.push(i);
+      }
     }
   }
-  const median = lowerMedian(pairs.map((pair) => pair.overlap)) ?? 0;
-  const threshold = Math.min(HIGHEST_THRESHOLD, median + ABOVE_MEDIAN);
 
-  // Union-find over the pairs that are too close.
-  const leader = byId.map((_, i) => i);
-  const find = (i: number): number => (leader[i] === i ? i : find(leader[i] ?? i));
-  const close = pairs.filter((pair) => pair.identical || pair.overlap > threshold);
-  for (const { a, b } of close) leader[Math.max(find(a), find(b))] = Math.min(find(a), find(b));
-
-  const clusters: Cluster[] = [];
-  for (let i = 0; i < byId.length; i++) {
-    const members = byId.map((_, j) => j).filter((j) => find(j) === i);
-    if (members.length < 2) continue;
-    const inside = close.filter((pair) => find(pair.a) === i);
-    clusters.push({
-      peers: members.map((j) => byId[j]?.peer ?? ""),
-      overlap: Math.max(...inside.map((pair) => pair.overlap)),
+  return [...groups(byId.keys(), (i) => String(find(i)))].flatMap((members) => {
+    if (members.length < 2) return [];
+    const inside = links.filter(({ a }) => find(a) === find(members[0] as number));
+    return {
+      peers: members.map((i) => byId[i]?.peer ?? ""),
+      overlap: Math.max(...inside.map((one) => one.overlap)),
       threshold,
-      identical: inside.some((pair) => pair.identical),
-    });
+      identical: inside.some((one) => one.identical),
+    };
+  });
+}
+
+/** The lower median over all pairs, or over drawn ones. */
+function medianOverlap(count: number, overlapOf: (a: number, b: number) => number, seed: string): number {
+  const overlaps: number[] = [];
+  if (count <= FEW) {
+    for (let a = 0; a < count; a++) for (let b = a + 1; b < count; b++) overlaps.push(overlapOf(a, b));
+  } else {
+    const draw = new Draw(seed, "copies/median");
+    for (let pair = 0; pair < MEDIAN_PAIRS; pair++) {
+      const [a = 0, b = 0] = draw.distinct(2, count);
+      overlaps.push(overlapOf(a, b));
+    }
   }
-  return clusters;
+  return lowerMedian(overlaps) ?? 0;
+}
+
+/** Those who agree on the first indices of a chunk, chunk by chunk, ascending. */
+function* alikeInSomeChunk(supports: readonly ReadonlySet<number>[], seed: string): Generator<number[]> {
+  const salt = new Draw(seed, "copies/order").integer(2 ** 32);
+  const byChunk = new Map<number, Map<string, number[]>>();
+  for (const [i, support] of supports.entries()) {
+    for (const [chunk, first] of firstIndices(support, salt)) {
+      const alike = byChunk.get(chunk) ?? new Map<string, number[]>();
+      byChunk.set(chunk, alike);
+      const members = alike.get(first) ?? [];
+      alike.set(first, members);
+      members.push(i);
+    }
+  }
+  for (const alike of byChunk.values())
+    for (const members of alike.values()) if (members.length > 1) yield members;
+}
+
+/** Of each chunk, the indices that come first in the drawn order. */
+function firstIndices(support: ReadonlySet<number>, salt: number): Map<number, string> {
+  const ordered = new Map<number, { order: number; key: number }[]>();
+  for (const key of support) {
+    const chunk = Math.floor(key / 65_536);
+    const inChunk = ordered.get(chunk) ?? [];
+    ordered.set(chunk, inChunk);
+    inChunk.push({ order: mixed(key, salt), key });
+  }
+  return new Map(
+    [...ordered].map(([chunk, indices]) => {
+      indices.sort((a, b) => a.order - b.order || a.key - b.key);
+      return [
+        chunk,
+        indices
+          .slice(0, FIRST_INDICES)
+          .map(({ key }) => key)
+          .join(),
+      ];
+    }),
+  );
+}
+
+/** A drawn order of 32-bit numbers (the finalizer of MurmurHash3). */
+function mixed(key: number, salt: number): number {
+  let hash = Math.imul(key ^ salt, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** Items by their key, in the order of each key's first item. */
+function groups(items: Iterable<number>, keyOf: (item: number) => string): Iterable<[number, ...number[]]> {
+  const found = new Map<string, [number, ...number[]]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = found.get(key);
+    if (group === undefined) found.set(key, [item]);
+    else group.push(item);
+  }
+  return found.values();
 }
