@@ -56,7 +56,7 @@ const sentences: {
     "makes the model worse: LossScore -1.00e-4 ± 0.0200, must be above 0",
   ],
   copy: [
-    { of: [hash("a")], overlap: 1, threshold: 0.65, identical: true },
+    { of: [hash("a")], others: 1, overlap: 1, threshold: 0.65, identical: true },
     "same update as aaaaaaaa…: one slot and one share between them",
   ],
   "no-free-slot": [{ rank: 21, slots: 20, peerScore: 1.5 }, "rank 21 by PeerScore (1.5000), 20 slots"],
@@ -87,11 +87,15 @@ describe("a verdict explains itself", () => {
     const reason: VerdictReason = {
       code: "copy",
       of: [hash("a")],
+      others: 1,
       overlap: 0.8,
       threshold: 0.6,
       identical: false,
     };
     expect(explain(reason)).toBe("80 % of its indices are those of aaaaaaaa… (limit 60 %)");
+    expect(explain({ ...reason, others: 4_000, identical: true })).toBe(
+      "same update as aaaaaaaa… and 3999 more: one slot and one share between them",
+    );
   });
 
   it("refuses a code it does not know, and figures that do not belong to a code", () => {

@@ -9,6 +9,9 @@ import { z } from "zod";
 import { unreachable } from "./errors.ts";
 import { publicKeyHex, sha256Hex, shardNumber } from "./primitives.ts";
 
+/** Of a cluster of copies a reason names so many. */
+export const COPIES_NAMED = 8;
+
 const code = <Code extends string, Shape extends z.core.$ZodLooseShape>(name: Code, shape: Shape) =>
   z.strictObject({ code: z.literal(name), ...shape });
 
@@ -44,7 +47,10 @@ export const verdictReason = z.discriminatedUnion("code", [
   // Judged
   code("loss-score-not-positive", { lossScore: z.number(), standardError: z.number() }),
   code("copy", {
-    of: z.array(publicKeyHex),
+    /** The first few of the others; the close names all. Were all named here, thousands of copies would fill gigabytes. */
+    of: z.array(publicKeyHex).max(COPIES_NAMED),
+    /** How many others there are. */
+    others: z.int().min(1),
     overlap: z.number(),
     threshold: z.number(),
     identical: z.boolean(),
@@ -115,10 +121,13 @@ export function explain(reason: VerdictReason): string {
       return `norm ${figure(reason.norm)} is outside ${figure(reason.lowest)} to ${figure(reason.highest)} (median ${figure(reason.median)})`;
     case "loss-score-not-positive":
       return `makes the model worse: LossScore ${figure(reason.lossScore)} ± ${figure(reason.standardError)}, must be above 0`;
-    case "copy":
+    case "copy": {
+      const more = reason.others - reason.of.length;
+      const others = `${reason.of.map(short).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
       return reason.identical
-        ? `same update as ${reason.of.map(short).join(", ")}: one slot and one share between them`
-        : `${(100 * reason.overlap).toFixed(0)} % of its indices are those of ${reason.of.map(short).join(", ")} (limit ${(100 * reason.threshold).toFixed(0)} %)`;
+        ? `same update as ${others}: one slot and one share between them`
+        : `${(100 * reason.overlap).toFixed(0)} % of its indices are those of ${others} (limit ${(100 * reason.threshold).toFixed(0)} %)`;
+    }
     case "no-free-slot":
       return `rank ${reason.rank} by PeerScore (${figure(reason.peerScore)}), ${reason.slots} slots`;
     case "not-judged":

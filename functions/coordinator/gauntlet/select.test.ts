@@ -134,6 +134,19 @@ describe("selection", () => {
     expect(selected.map(({ share }) => f64FromHex(share))).toEqual([0, 0]);
   });
 
+  // Found by a simulation of 10,000 peers: each of a thousand copies named all the others, and nobody could read the
+  // selection any more: a round that could not end, for the price of a thousand keys.
+  it("says of thousands of copies no more than of a few", () => {
+    const copies = peerIds(400);
+    const result = chosen(
+      copies.map((peer) => judgement(peer)),
+      { close: { clusters: [{ peers: copies, overlap: 1, threshold: 0.65, identical: true }] } },
+    );
+    expect(result.notSelected).toHaveLength(400);
+    const [bytes] = [JSON.stringify(result.notSelected).length];
+    expect(bytes / result.notSelected.length).toBeLessThan(1_000);
+  });
+
   it("gives a cluster one slot and one share, split between its members", () => {
     const [one, two, three, four] = peerIds(4) as [string, string, string, string];
     const result = chosen(

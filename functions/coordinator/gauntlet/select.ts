@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  COPIES_NAMED,
   f32FromHex,
   f32ToHex,
   f64FromHex,
@@ -46,6 +47,7 @@ export function select(facts: FactsOf<"evaluate">, judgements: readonly Judgemen
   // One of each cluster stands for it, by a draw: which of them is the original cannot be seen.
   const draw = new Draw(close.body.seed, "clusters");
   const membersOf = new Map<string, string[]>();
+  const standsFor = new Map<string, string>();
   for (const cluster of close.body.clusters) {
     const eligible = cluster.peers.filter((peer) => !reasons.has(peer));
     const chosen = draw.shuffled(eligible)[0];
@@ -54,9 +56,14 @@ export function select(facts: FactsOf<"evaluate">, judgements: readonly Judgemen
     const { overlap, threshold, identical } = cluster;
     for (const peer of eligible) {
       if (peer === chosen) continue;
+      standsFor.set(peer, chosen);
       reasons.set(peer, {
         code: "copy",
-        of: cluster.peers.filter((other) => other !== peer),
+        of: cluster.peers
+          .slice(0, COPIES_NAMED + 1)
+          .filter((other) => other !== peer)
+          .slice(0, COPIES_NAMED),
+        others: cluster.peers.length - 1,
         overlap,
         threshold,
         identical,
@@ -81,6 +88,7 @@ export function select(facts: FactsOf<"evaluate">, judgements: readonly Judgemen
   const totalSquares = chosen.reduce((sum, peer) => sum + scoreOf(peer) ** 2, 0);
   const weight = Math.fround(1 / chosen.length);
   const shareOf = (peer: string) => (totalSquares > 0 ? scoreOf(peer) ** 2 / totalSquares : 0);
+  const isChosen = new Set(chosen);
   const selected = chosen.map((peer) => {
     const clip = f32FromHex(included.find((one) => one.peer === peer)?.clip ?? f32ToHex(1));
     return {
@@ -93,10 +101,9 @@ export function select(facts: FactsOf<"evaluate">, judgements: readonly Judgemen
   });
   const notSelected = [...reasons]
     .map(([peer, reason]) => {
-      const stand = [...membersOf].find(
-        ([chosenPeer, members]) => members.includes(peer) && chosen.includes(chosenPeer),
-      );
-      const share = reason.code === "copy" && stand !== undefined ? shareOf(stand[0]) / stand[1].length : 0;
+      const stand = standsFor.get(peer);
+      const paid = stand !== undefined && isChosen.has(stand);
+      const share = paid ? shareOf(stand) / (membersOf.get(stand)?.length ?? 1) : 0;
       return { peer, reason, share: f64ToHex(share) };
     })
     .sort((a, b) => (a.peer < b.peer ? -1 : 1));
