@@ -152,6 +152,26 @@ describe("without its guard", () => {
   });
 });
 
+it("what a violation needs is told with no more kinds of faults than it takes", async () => {
+  const { shrink } = await import("../../workers/simulate/shrink.ts");
+  const { simulateSeed } = await import("../../workers/simulate/seed.ts");
+  const broken = mutations.find(([title]) => title.startsWith("an upload's time"));
+  if (broken === undefined) throw new Error("no such mutation");
+  const [, invariant, , breakStore] = broken;
+  const prepared = await prepareRun(simulatedConfig);
+  for (let seed = 1; ; seed++) {
+    const { violations } = await simulateSeed(prepared, seed, { breakStore });
+    if (violations[0]?.invariant !== invariant) continue;
+    const { kinds, result } = await shrink(prepared, seed, { breakStore });
+    expect(result.violations[0]?.invariant).toBe(invariant);
+    expect(kinds.length).toBeLessThan(6);
+    // The very same world comes of what the told command says.
+    const again = await simulateSeed(prepared, seed, { kinds, breakStore });
+    expect(again.violations).toEqual(result.violations);
+    return;
+  }
+});
+
 /** Guards that stand in decisions. */
 const brokenModules: [string, Invariant, FaultKind[], string, (original: Record<string, never>) => object][] =
   [

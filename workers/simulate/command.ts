@@ -74,7 +74,7 @@ function summaryText({
 
 /** How a seed came to its violation, with no more faults than that takes, and how to see it again. */
 async function story(prepared: PreparedRun, seed: number, kinds: readonly FaultKind[]): Promise<string> {
-  const shrunk = await shrink(prepared, seed, kinds);
+  const shrunk = await shrink(prepared, seed, { kinds });
   const lines = shrunk.result.timeline.lines();
   const faults = shrunk.kinds.length === 0 ? "none" : shrunk.kinds.join(",");
   return [

@@ -5,27 +5,31 @@
  */
 import { type FaultKind, faultKinds } from "./faults.ts";
 import type { PreparedRun } from "./run.ts";
-import { type SeedResult, simulateSeed } from "./seed.ts";
+import { type SeedOptions, type SeedResult, simulateSeed } from "./seed.ts";
 
 export interface Shrunk {
   kinds: FaultKind[];
   result: SeedResult;
 }
 
-/** Leaves out one kind of fault after the other for as long as the same invariant is violated. */
+/** Leaves out one kind of fault after the other, as long as the same invariant is violated, until each is needed. */
 export async function shrink(
   prepared: PreparedRun,
   seed: number,
-  kinds: readonly FaultKind[] = faultKinds,
+  options: SeedOptions = {},
 ): Promise<Shrunk> {
-  const first = await simulateSeed(prepared, seed, { kinds });
+  const { kinds = faultKinds } = options;
+  const first = await simulateSeed(prepared, seed, options);
   const wanted = first.violations[0]?.invariant;
   // What never struck is not needed.
   let shrunk: Shrunk = { kinds: kinds.filter((kind) => (first.faults[kind] ?? 0) > 0), result: first };
-  for (const kind of [...shrunk.kinds]) {
-    const fewer = shrunk.kinds.filter((other) => other !== kind);
-    const result = await simulateSeed(prepared, seed, { kinds: fewer });
-    if (result.violations.some(({ invariant }) => invariant === wanted)) shrunk = { kinds: fewer, result };
+  for (let before = -1; shrunk.kinds.length !== before; ) {
+    before = shrunk.kinds.length;
+    for (const kind of [...shrunk.kinds]) {
+      const fewer = shrunk.kinds.filter((other) => other !== kind);
+      const result = await simulateSeed(prepared, seed, { ...options, kinds: fewer });
+      if (result.violations.some(({ invariant }) => invariant === wanted)) shrunk = { kinds: fewer, result };
+    }
   }
   return shrunk;
 }
