@@ -3,6 +3,7 @@
  * names in brackets are theirs, with the issue in which it was told.
  */
 import { beforeEach, describe, expect, it } from "vitest";
+import { createApiClient, systemHost } from "../../functions/api/client.ts";
 import { signRequest } from "../../functions/api/request-signatures.ts";
 import { type Answer, ApiRun, keyOf, ORIGIN } from "../../functions/api/testing/api-run.ts";
 import { receiptsOf } from "../../functions/coordinator/receipts.ts";
@@ -11,6 +12,8 @@ import { checkUpload } from "../../functions/rounds/check-upload.ts";
 import { ledgerOf, readFinishedRound } from "../../functions/rounds/history.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
 import { explain, keys, type SigningKey } from "../../schemas/index.ts";
+import { downloadState, follow, stateHash } from "../../workers/replica/parameters.ts";
+import { openRunView } from "../../workers/replica/run-view.ts";
 
 const [ann, ben, cat] = ["ann", "ben", "cat"].map(keyOf) as [SigningKey, SigningKey, SigningKey];
 const judge = keyOf("evaluator-1");
@@ -253,6 +256,27 @@ describe("unknown", () => {
     expect(waitingFor.map(({ kind }) => kind)).toEqual(["resume"]);
     expect(reason).toMatch(/3 void rounds in a row/);
     expect(afterwards).toMatch(/operator resumes/);
+  });
+});
+
+describe("away", () => {
+  it("after a month's pause, with all old uploads gone, the run goes on and who is new catches up [Templar #165, #195]", async () => {
+    await run.toClose([ann, ben]);
+    await run.toManifest(judge);
+    run.passTime(31 * 24 * 3_600_000);
+    // What a lifecycle rule removes by then.
+    for (const key of await run.objects()) if (key.startsWith("uploads/")) await run.store.delete(key);
+    await run.toClose([ben, cat], 2);
+    await run.toManifest(judge, 2);
+
+    const host = { ...systemHost, fetch: run.fetch };
+    const view = await openRunView(createApiClient({ coordinator: ORIGIN, host }), run.run);
+    const start = await downloadState(view, 0);
+    if (start === null) throw new Error("no genesis state");
+    const { round, theta } = await follow(view, start);
+    const published = await downloadState(view, 2);
+    expect([round, stateHash(view, theta)]).toEqual([2, published && stateHash(view, published.theta)]);
+    expect((await readFinishedRound(run.deciding, 2)).manifest.body.outcome).toBe("applied");
   });
 });
 

@@ -36,8 +36,9 @@ const HIGHEST = {
   "peer-late": 0.2,
   "peer-twice": 0.2,
   "peer-lies": 0.3,
-  /** An evaluator dies in mid-job and comes back after a while. */
+  /** An evaluator dies in mid-job and comes back after a while, or never. */
   "evaluator-crash": 0.02,
+  "evaluator-vanishes": 0.2,
   /** A machine's clock is off by up to half a minute. */
   "clock-skew": 0.5,
   /** The operator pauses, resumes, aborts, or changes configuration or keys in mid-round. */

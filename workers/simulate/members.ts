@@ -32,6 +32,7 @@ const CLOCK_SKEW_MS = 25_000;
 /** How long a machine that died stays away. */
 const AWAY_MS = { shortest: 1_000, longest: 60_000 };
 const TRAINING_MS = { shortest: 3_000, longest: 20_000, late: 120_000 };
+const LEAVING_MS = { shortest: 5_000, longest: 300_000 };
 const SAVING_MS = 5;
 /** Every question is signed and verified, which is what simulating costs most. */
 const EVALUATOR_PAUSE_MS = 12_000;
@@ -157,9 +158,7 @@ export function startPeer(
   const { around, run } = membership;
   const { scheduler, random, faults, timeline } = around;
   const lie = faults.strikes("peer-lies") ? faults.stream("peer-lies").pick(LIES) : null;
-  const leavesAtMs = faults.strikes("peer-vanishes")
-    ? scheduler.nowMs + faults.stream("peer-vanishes").between(5_000, 300_000)
-    : Number.POSITIVE_INFINITY;
+  const leavesAtMs = leavingTime(around, "peer-vanishes");
   const stays = () => scheduler.nowMs < leavesAtMs;
   let saved: PeerState | null = null;
   let finished = false;
@@ -170,9 +169,7 @@ export function startPeer(
     // Two processes with one key have two folders: one in each would find the other's lock.
     let own: PeerState | null = null;
     const work = async (client: Client) => {
-      if (Number.isFinite(leavesAtMs)) {
-        scheduler.after(leavesAtMs - scheduler.nowMs, () => kill(client));
-      }
+      if (Number.isFinite(leavesAtMs)) scheduler.after(leavesAtMs - scheduler.nowMs, () => kill(client));
       const store: PeerStateStore = {
         load: async () => own,
         async save(state) {
@@ -211,6 +208,12 @@ export function startPeer(
     },
     finished: () => finished,
   };
+}
+
+/** When a member goes for good, if it does. */
+function leavingTime({ scheduler, faults }: Surroundings, kind: FaultKind): number {
+  if (!faults.strikes(kind)) return Number.POSITIVE_INFINITY;
+  return scheduler.nowMs + faults.stream(kind).between(LEAVING_MS.shortest, LEAVING_MS.longest);
 }
 
 /** "Trains" for a while, and comes nearer to the target. */
@@ -300,7 +303,11 @@ export function startEvaluator(
   tokens: Uint16Array,
 ): void {
   const { around, run } = membership;
+  const { scheduler, random } = around;
+  const leavesAtMs = leavingTime(around, "evaluator-vanishes");
+  const stays = () => scheduler.nowMs < leavesAtMs;
   const work = async (client: Client) => {
+    if (Number.isFinite(leavesAtMs)) scheduler.after(leavesAtMs - scheduler.nowMs, () => kill(client));
     const api = createApiClient({ coordinator: ORIGIN, key, host: machineOf(membership, client) });
     await runEvaluator({
       api,
@@ -317,8 +324,8 @@ export function startEvaluator(
       pauseMs: EVALUATOR_PAUSE_MS,
     });
   };
-  around.scheduler.after(around.random.between(0, 5_000), () =>
-    keepRunning(membership, name, "evaluator-crash", work, () => true),
+  scheduler.after(random.between(0, 5_000), () =>
+    keepRunning(membership, name, "evaluator-crash", work, stays),
   );
 }
 
