@@ -266,6 +266,9 @@ describe("away", () => {
     run.passTime(31 * 24 * 3_600_000);
     // What a lifecycle rule removes by then.
     for (const key of await run.objects()) if (key.startsWith("uploads/")) await run.store.delete(key);
+    for (const key of [ben, cat]) await run.announce(key, 2);
+    // ann is waited for as long as announcing may take.
+    run.passTime(60_000);
     await run.toClose([ben, cat], 2);
     await run.toManifest(judge, 2);
 
