@@ -2,10 +2,10 @@
  * One round as its five objects: two peers commit, two deciders record, an evaluator reports. Messages are lost and
  * doubled, an object is created once, every statement is a step at which another process may go first.
  *
- *     spin -a round.pml && cc -O2 -DNFAIR=3 -o pan pan.c && ./pan -a -f -N ends && ./pan -a -N acknowledgedCounts
+ *     spin -a round.pml && cc -O2 -DSAFETY -DNOCLAIM -o pan pan.c && ./pan && cc -O2 -DNFAIR=3 -o pan pan.c && ./pan -a -f
  *
- * NO_BARRIER, LIST_TOO_EARLY, OVERWRITE and NO_SWEEP each take one rule of the protocol away; then a property does not
- * hold any more, and spin shows how (docs/reliability.md).
+ * NO_BARRIER, LIST_TOO_EARLY, OVERWRITE and NO_SWEEP each take one rule of the protocol away; then an assertion or
+ * the claim fails, and spin shows how (docs/reliability.md).
  */
 
 #define ALL 3               /* a bit for each of two peers */
@@ -25,13 +25,19 @@ bool trainingOver = false   /* deadlines: once passed, they stay so */
 bool evaluationOver = false
 
 byte acknowledged = 0       /* what the API has promised */
-bool ticked = false         /* a message is on its way */
-bool sweeping = false       /* the schedule is due */
+bool due = false            /* somebody asked for a decision: a message, or the schedule */
+
+/* What was acknowledged has a verdict; what is selected was closed; what is published was selected. */
+inline consistent() {
+  assert(!close || (acknowledged & ~closeSet) == 0);
+  assert((selected & ~closeSet) == 0);
+  assert(!manifest || published == selected)
+}
 
 /* A message may be lost. */
 inline send() {
   if
-  :: ticked = true
+  :: due = true
   :: skip
   fi
 }
@@ -49,7 +55,7 @@ proctype Peer(byte mine) {
   seen = cutoff;                          /* ... then the cutoff is looked for */
 #endif
   if
-  :: !seen -> acknowledged = acknowledged | mine
+  :: !seen -> d_step { acknowledged = acknowledged | mine; consistent() }
   :: skip                                 /* refused, or the API died: no promise */
   fi;
   send();
@@ -65,10 +71,7 @@ proctype Decider() {
 wait:
   end: if
   :: manifest -> goto done
-  :: ticked -> if :: ticked = false :: skip fi          /* it may come twice */
-#ifndef NO_SWEEP
-  :: sweeping -> sweeping = false
-#endif
+  :: due -> if :: due = false :: skip fi                /* it may come twice */
   fi;
 #ifdef LIST_TOO_EARLY
   listed = commits;
@@ -88,7 +91,8 @@ wait:
        :: !close -> close = true; closeSet = listed     /* created once */
 #endif
        :: else
-       fi
+       fi;
+       consistent()
      }
   :: hasClose && !hasSelection && (report || evaluationOver) ->
      listed = (report -> closeSet : 0);   /* nothing judged: published empty */
@@ -100,7 +104,8 @@ wait:
        :: !selection -> selection = true; selected = listed
 #endif
        :: else
-       fi
+       fi;
+       consistent()
      }
   :: hasSelection ->
      d_step { if :: !manifest -> manifest = true; published = selected :: else fi }
@@ -132,7 +137,7 @@ proctype Schedule() {
   do
   :: manifest -> break
 #ifndef NO_SWEEP
-  :: !sweeping -> sweeping = true
+  :: !due -> due = true
 #else
   :: false
 #endif
@@ -143,9 +148,5 @@ init {
   atomic { run Peer(1); run Peer(2); run Decider(); run Decider(); run Evaluator(); run Time(); run Schedule() }
 }
 
-/* Whatever happens, the round ends. */
+/* Whatever happens, the round ends. What else must hold is asserted where it could break. */
 ltl ends { <> manifest }
-/* What was acknowledged gets a verdict. */
-ltl acknowledgedCounts { [] (close -> ((acknowledged & ~closeSet) == 0)) }
-/* What was used is what was selected, and only what was closed is: whoever comes late changes nothing. */
-ltl oneHistory { [] (manifest -> (published == selected && (selected & ~closeSet) == 0)) }
