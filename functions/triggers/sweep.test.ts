@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { keys } from "../../schemas/index.ts";
-import { RunInMemory } from "../coordinator/testing/run-in-memory.ts";
+import { memoryRunConfig, RunInMemory } from "../coordinator/testing/run-in-memory.ts";
+import { dispatch } from "./dispatch.ts";
 import { sweep } from "./sweep.ts";
 
 describe("the sweep", () => {
@@ -15,5 +16,29 @@ describe("the sweep", () => {
     await expect(swept).rejects.toThrow(broken);
     await expect(swept).rejects.not.toThrow(world.run);
     expect(await world.store.head(keys.roster(world.run, 1))).not.toBeNull();
+  });
+
+  // Found by the simulator: with all evaluators gone for good, a finished run stayed under watch for ever.
+  it("looks after a finished run until its held-out losses stand, but for no more than a day", async () => {
+    const world = await RunInMemory.create("finished");
+    const environment = world.process(0);
+    const look = async () => {
+      await world.interleaver.run([sweep(environment)]);
+      const messages = world.messages
+        .splice(0)
+        .map((body, i) => ({ id: `${i}`, body, lease: "", receives: 1 }));
+      await world.interleaver.run([dispatch(environment, messages)]);
+    };
+    while ((await world.openRound()) <= memoryRunConfig.rounds) {
+      await world.interleaver.run(world.peers.map((peer) => world.announce(peer).catch(() => {})));
+      await look();
+      world.clock.nowMs += 60_000;
+    }
+    for (let i = 0; i < 8; i++) await look();
+    expect(await world.store.head(keys.state(world.run, memoryRunConfig.rounds))).not.toBeNull();
+    expect(await world.store.head(keys.active(world.run))).not.toBeNull();
+    world.clock.nowMs += 25 * 3_600_000;
+    await look();
+    expect(await world.store.head(keys.active(world.run))).toBeNull();
   });
 });

@@ -4,14 +4,25 @@
  *
  * @module
  */
-import { keys, OuterloopError, parseSubmissionKey, parseUploadKey, prefixes } from "../../schemas/index.ts";
+import {
+  keys,
+  OuterloopError,
+  parseSubmissionKey,
+  parseUploadKey,
+  prefixes,
+  toMilliseconds,
+} from "../../schemas/index.ts";
 import type { Nudge } from "../coordinator/decision.ts";
+import { readManifest } from "../rounds/history.ts";
 import type { RunContext } from "../rounds/run-context.ts";
 import { missingWork } from "../rounds/upkeep.ts";
 import { writeStatusView } from "../rounds/write-view.ts";
 import { listAll } from "../storage/object-store.ts";
 import type { TriggerEnvironment } from "./environment.ts";
 import { tick } from "./tick.ts";
+
+/** How long after its last round a run is looked after for the sake of its held-out losses alone. */
+const HELD_OUT_PATIENCE_MS = 24 * 3_600_000;
 
 /** Typed error `sweep-failed`, after all runs were looked after: some could not be. Why stands in the log. */
 export async function sweep(environment: TriggerEnvironment): Promise<void> {
@@ -34,13 +45,29 @@ export async function sweep(environment: TriggerEnvironment): Promise<void> {
 async function sweepRun(environment: TriggerEnvironment, run: string): Promise<void> {
   const { nudger, store } = environment;
   const context = await environment.run(run);
-  const { facts } = await tick(environment, run, true);
+  const { facts, asOfMs } = await tick(environment, run, true);
   if (facts.phase === "train") await nudger.send(await uncheckedUploads(context, facts.round));
   const missing = await missingWork(context, facts.round);
   await nudger.send(missing);
   await writeStatusView(context, facts.round);
-  // The last state and the last held-out loss stand: nothing will ever be missing again.
-  if (facts.phase === "finished" && missing.length === 0) await store.delete(keys.active(run));
+  if (facts.phase === "finished" && (await isOver(context, facts.round - 1, missing, asOfMs)))
+    await store.delete(keys.active(run));
+}
+
+/**
+ * The last state and the last held-out loss stand: nothing will ever be missing again. Or nobody has scored what is left for
+ * a day: evaluators that never come back must not keep a run under watch for ever.
+ */
+async function isOver(
+  context: RunContext,
+  last: number,
+  missing: readonly Nudge[],
+  asOfMs: number,
+): Promise<boolean> {
+  if (missing.length === 0) return true;
+  if (missing.some(({ message }) => message.type !== "held-out")) return false;
+  const manifest = await readManifest(context, last);
+  return manifest !== null && asOfMs - toMilliseconds(manifest.body.asOf) > HELD_OUT_PATIENCE_MS;
 }
 
 /** Uploads of peers that have no submission yet: their events may have been lost. */

@@ -62,6 +62,7 @@ export function startOperator(
     }
   };
   const look = () => {
+    if (openRound() > config.rounds) return;
     scheduler.after(LOOK_MS, look);
     // Three void rounds in a row pause a run until its operator has looked.
     say({ kind: "resume" });

@@ -21,7 +21,8 @@ import { Timeline } from "./timeline.ts";
 
 /** Faults strike for so long; then everything must come to its end in so much more. */
 const FAULTS_MS = { shortest: 60_000, longest: 900_000 };
-const QUIET_MS = 3_600_000;
+/** A day more than rounds need: so long a finished run is looked after that nobody scores. */
+const QUIET_MS = 26 * 3_600_000;
 const OUTAGE_EVERY_MS = 300_000;
 const OUTAGE_MS = { shortest: 10_000, longest: 240_000 };
 const PEERS = { fewest: 3, most: 5 };
