@@ -17,7 +17,7 @@ export default defineConfig({
         test: {
           name: "end-to-end",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/services/**"],
+          exclude: ["test/services/**", "test/chaos/services.test.ts"],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
@@ -26,7 +26,7 @@ export default defineConfig({
       {
         test: {
           name: "services",
-          include: ["test/services/**/*.test.ts"],
+          include: ["test/services/**/*.test.ts", "test/chaos/services.test.ts"],
           globalSetup: "test/services/global-setup.ts",
           // Most of them wait: for leases to end, for servers to start, for deadlines.
           maxWorkers: 2,
