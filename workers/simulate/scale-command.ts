@@ -5,8 +5,8 @@
  */
 import { line, type ScaleResult, simulateScale } from "./scale.ts";
 
-/** The line of operations is drawn through this many peers and the number asked for. */
-const FEW_PEERS = 100;
+/** The line of operations is drawn through so many peers, and the number asked for. */
+const FEW_PEERS = [20, 100];
 
 /** The command; returns its exit status. */
 export async function scaleCommand(peers: number, json: boolean): Promise<number> {
@@ -15,16 +15,19 @@ export async function scaleCommand(peers: number, json: boolean): Promise<number
   const onPhase = (phase: string) => {
     progress.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(7)} s  ${phase}\n`);
   };
-  const few = await simulateScale(Math.min(FEW_PEERS, Math.max(2, Math.floor(peers / 2))), onPhase);
-  const many = await simulateScale(peers, onPhase);
+  const results: ScaleResult[] = [];
+  for (const size of [...FEW_PEERS.filter((few) => few < peers), peers])
+    results.push(await simulateScale(size, onPhase));
+  const many = results.at(-1) as ScaleResult;
+  // One size makes no line.
+  const fitted = results.length > 1 ? line(results) : null;
   if (json) {
-    const { peers: count, rounds, wallSeconds, perSubmission } = many;
-    process.stdout.write(
-      `${JSON.stringify({ peers: count, rounds, wallSeconds, perSubmission, line: line(few, many) })}\n`,
-    );
+    const { rounds, wallSeconds, perSubmission } = many;
+    process.stdout.write(`${JSON.stringify({ peers, rounds, wallSeconds, perSubmission, line: fitted })}\n`);
     return 0;
   }
-  process.stdout.write(`\n${[few, many].map(costsText).join("\n")}\n\n${lineText(few, many)}\n`);
+  process.stdout.write(`\n${results.map(costsText).join("\n")}\n`);
+  if (fitted !== null) process.stdout.write(`\n${lineText(fitted)}\n`);
   return 0;
 }
 
@@ -40,7 +43,6 @@ function costsText({ peers, wallSeconds, roundSeconds, perSubmission, requests }
   ].join("\n");
 }
 
-function lineText(few: ScaleResult, many: ScaleResult): string {
-  const { slope, fixed } = line(few, many);
-  return `store operations of a round: ${slope.toFixed(1)} * peers + ${fixed.toFixed(0)}`;
+function lineText({ slope, fixed, error }: ReturnType<typeof line>): string {
+  return `store operations of a round: ${slope.toFixed(1)} * peers + ${fixed.toFixed(0)}, within ${(100 * error).toFixed(1)} %`;
 }

@@ -100,11 +100,23 @@ export async function simulateScale(
   };
 }
 
-/** Operations as `slope * peers + fixed`, through two sizes. */
-export function line(small: ScaleResult, large: ScaleResult): { slope: number; fixed: number } {
-  const operations = ({ peers, perSubmission }: ScaleResult) => perSubmission.storeOperations * peers;
-  const slope = (operations(large) - operations(small)) / (large.peers - small.peers);
-  return { slope, fixed: operations(small) - slope * small.peers };
+/**
+ * Store operations as `slope * peers + fixed`: the line whose largest errors, as shares of what was counted, are least in
+ * squares. `error`: the largest of them.
+ */
+export function line(results: readonly ScaleResult[]): { slope: number; fixed: number; error: number } {
+  const points = results.map(({ peers, perSubmission }) => ({
+    peers,
+    operations: perSubmission.storeOperations * peers,
+  }));
+  const sum = (term: (point: { peers: number; operations: number }) => number) =>
+    points.reduce((total, point) => total + term(point) / point.operations ** 2, 0);
+  const [one, x, xx] = [sum(() => 1), sum((at) => at.peers), sum((at) => at.peers ** 2)];
+  const [y, xy] = [sum((at) => at.operations), sum((at) => at.peers * at.operations)];
+  const slope = (one * xy - x * y) / (one * xx - x * x);
+  const fixed = (y - slope * x) / one;
+  const errors = points.map(({ peers, operations }) => Math.abs((slope * peers + fixed) / operations - 1));
+  return { slope, fixed, error: Math.max(...errors) };
 }
 
 class World {
