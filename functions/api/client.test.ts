@@ -67,6 +67,20 @@ describe("the client", () => {
     expect(await codeOf(client({ patienceSeconds: 0 }).runs())).toBe("service-unreachable");
   });
 
+  // Found by chaos: a peer whose connection was forgotten by the other end was silent for a minute.
+  it("asks again when a question goes into a connection that nobody answers", async () => {
+    const hangs = (init: RequestInit | undefined) =>
+      new Promise<Response>((_, reject) => {
+        init?.signal?.addEventListener("abort", () => reject(new TypeError("aborted")), { once: true });
+      });
+    let asked = 0;
+    vi.stubGlobal("fetch", async (url: string, init?: RequestInit) =>
+      ++asked === 1 ? hangs(init) : run.fetch(url, init),
+    );
+    expect((await client({ answerSeconds: 0.05 }).runs()).runs).toEqual([run.run]);
+    expect(asked).toBe(2);
+  });
+
   it("does not ask again what was refused", async () => {
     answers();
     expect(await codeOf(client().status(`none-${"0".repeat(32)}`))).toBe("no-such-run");

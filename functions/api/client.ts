@@ -38,6 +38,11 @@ export interface ApiClientOptions {
   signal?: AbortSignal;
   /** How long an unreachable coordinator is tried again. */
   patienceSeconds?: number;
+  /**
+   * How long a question may stay without an answer (30 s; a coordinator holds one back for 20 s at most). Longer, and it
+   * went into a connection whose other end nobody holds any more: that would go unnoticed for minutes.
+   */
+  answerSeconds?: number;
   /** The machine this runs on (the system's). */
   host?: Host;
 }
@@ -60,7 +65,7 @@ const JSON_TYPE = { "content-type": "application/json" };
  * `unexpected-answer` for an answer that fits no schema.
  */
 export function createApiClient(options: ApiClientOptions) {
-  const { coordinator, key, signal, patienceSeconds = 120, host = systemHost } = options;
+  const { coordinator, key, signal, patienceSeconds = 120, answerSeconds = 30, host = systemHost } = options;
 
   /** Every call is safe to repeat, so every call is repeated while nobody answers. */
   async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
@@ -76,10 +81,14 @@ export function createApiClient(options: ApiClientOptions) {
     }
   }
 
-  /** The whole answer: one that breaks off in its body is as good as none. */
-  async function fetchOnce(url: string, init: RequestInit): Promise<Response> {
+  /**
+   * The whole answer: one that breaks off in its body is as good as none. `limit` ends waiting for it: of questions, not of
+   * payloads, which take as long as they take.
+   */
+  async function fetchOnce(url: string, init: RequestInit, limit?: AbortSignal): Promise<Response> {
+    const signals = [signal, limit].filter((one) => one !== undefined);
     try {
-      const response = await host.fetch(url, { ...init, ...(signal ? { signal } : {}) });
+      const response = await host.fetch(url, { ...init, signal: AbortSignal.any(signals) });
       const body = response.status === 204 || response.status === 304 ? null : await response.arrayBuffer();
       return new Response(body, { status: response.status, headers: response.headers });
     } catch (error) {
@@ -93,13 +102,15 @@ export function createApiClient(options: ApiClientOptions) {
     }
   }
 
+  const inTime = () => AbortSignal.timeout(1_000 * answerSeconds);
+
   async function send(path: string, body: Uint8Array): Promise<Response> {
     if (key === undefined)
       throw new OuterloopError("unsigned-request", "this client has no key to sign a request with");
     const url = `${coordinator}${path}`;
     const request = { method: "POST", url, headers: JSON_TYPE, body };
     const headers = await signRequest(request, key, host.now());
-    return fetchOnce(url, { method: "POST", headers, body: new Uint8Array(body) });
+    return fetchOnce(url, { method: "POST", headers, body: new Uint8Array(body) }, inTime());
   }
 
   async function parse<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
@@ -115,7 +126,7 @@ export function createApiClient(options: ApiClientOptions) {
   const post = <T>(path: string, body: Uint8Array, schema: z.ZodType<T>) =>
     patiently(async () => parse(await send(path, body), schema));
   const read = <T>(path: string, schema: z.ZodType<T>) =>
-    patiently(async () => parse(await fetchOnce(`${coordinator}${path}`, {}), schema));
+    patiently(async () => parse(await fetchOnce(`${coordinator}${path}`, {}, inTime()), schema));
   /** An object's bytes; the coordinator may send its readers on to the store, once. */
   const bytesOf = async (url: string, headers: Record<string, string> = {}): Promise<Uint8Array | null> => {
     let response = await fetchOnce(url, { headers, redirect: "manual" });
