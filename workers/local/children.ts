@@ -8,9 +8,11 @@ import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { WorkerEvent } from "../peer/events.ts";
 
-const MAX_RESTARTS = 3;
+/** The waits before restarts in a row: what is in the way, a full disk say, may be gone some seconds later. */
+const RESTART_DELAYS_MS = [200, 800, 3_200, 12_800];
+/** After a life this long, a death is the first in a row again. */
+const STEADY_MS = 30_000;
 const STOP_PATIENCE_MS = 5_000;
-const RESTART_DELAY_MS = 200;
 
 /** Exit status of a child that was started wrongly: starting it again would not help. */
 const MISUSED = 2;
@@ -39,6 +41,8 @@ export interface Children {
 interface Child {
   spec: ChildSpec;
   process: ChildProcess;
+  startedMs: number;
+  /** Restarts in a row, each after a life too short to count. */
   restarts: number;
   ready: PromiseWithResolvers<void>;
   done: PromiseWithResolvers<void>;
@@ -94,18 +98,21 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
       fail(child, `${name} could not start: ${lastLine(child.spec.logFile)}`);
       return;
     }
-    if (child.restarts >= MAX_RESTARTS) {
-      onNote(
-        `${name} ended (${how}) and was restarted ${MAX_RESTARTS} times already: see ${child.spec.logFile}`,
-      );
+    const next = nextRestart(child.restarts, performance.now() - child.startedMs);
+    if (next === null) {
+      onNote(`${name} ended (${how}), ${child.restarts} restarts did not help: see ${child.spec.logFile}`);
       fail(child, `${name} ended (${how}): ${lastLine(child.spec.logFile)}`);
       return;
     }
-    child.restarts++;
-    onNote(`${name} ended (${how}): restarting it, ${child.restarts} of ${MAX_RESTARTS}`);
+    child.restarts = next.restarts;
+    onNote(
+      `${name} ended (${how}): restarting it in ${next.delayMs / 1000} s, ${next.restarts} of ${RESTART_DELAYS_MS.length}`,
+    );
     setTimeout(() => {
-      if (!stopping) child.process = launch(child.spec);
-    }, RESTART_DELAY_MS);
+      if (stopping) return;
+      child.startedMs = performance.now();
+      child.process = launch(child.spec);
+    }, next.delayMs);
   }
 
   return {
@@ -113,7 +120,8 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
       const [ready, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       // Nobody may be waiting for this child: its failure is noted above.
       for (const { promise } of [ready, done]) promise.catch(() => {});
-      children.set(spec.name, { spec, process: launch(spec), restarts: 0, ready, done });
+      const startedMs = performance.now();
+      children.set(spec.name, { spec, process: launch(spec), startedMs, restarts: 0, ready, done });
     },
     done: (name) => children.get(name)?.done.promise ?? Promise.resolve(),
     ready: (name) => children.get(name)?.ready.promise ?? Promise.resolve(),
@@ -122,6 +130,19 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
       await Promise.all([...children.values()].map(({ process }) => stopProcess(process)));
     },
   };
+}
+
+/**
+ * The restart after a death: the how manyth in a row it is, and the wait before it.
+ *
+ * @param restarts - restarts in a row before this death
+ * @param livedMs - how long the child lived since the last of them
+ * @returns null if it has been tried often enough
+ */
+export function nextRestart(restarts: number, livedMs: number): { restarts: number; delayMs: number } | null {
+  const before = livedMs >= STEADY_MS ? 0 : restarts;
+  const delayMs = RESTART_DELAYS_MS[before];
+  return delayMs === undefined ? null : { restarts: before + 1, delayMs };
 }
 
 function fail({ ready, done }: Child, message: string): void {
