@@ -50,7 +50,7 @@ describe("who may do what", () => {
       public/{run}/rounds/00000001/cutoff.json                rc      r       r    rc     -       r     rcd    -
       public/{run}/rounds/00000001/close.json                 rc      r       r    rc     -       r     rcd    -
       public/{run}/rounds/00000001/selection.json             rc      r       r    rc     -       r     rcd    -
-      public/{run}/rounds/00000001/aggregates/00000.sla       r       rc      r    r      -       r     rcd    -
+      public/{run}/rounds/00000001/aggregates/selected/00000.sla  r       rc      r    r      -       r     rcd    -
       public/{run}/rounds/00000001/manifest.json              rc      r       r    rc     -       r     rcd    -
       public/{run}/rounds/00000001/receipts/00000.json        rc      r       r    rc     -       r     rcd    -
       public/{run}/rounds/00000001/ledger/00000.json          rc      r       r    rc     -       r     rcd    -
@@ -62,7 +62,8 @@ describe("who may do what", () => {
       sealed/{run}/00000001/{peer}/00000.check.json           r       rc      r    r      -       r     rcd    -
       sealed/{run}/00000001/{peer}/submission.json            r       rc      r    r      -       r     rcd    -
       sealed/{run}/00000001/reports/{job}/{evaluator}.json    r       r       rc   r      -       r     rcd    -
-      sealed/{run}/00000001/aggregates/00000.json             r       rc      r    r      -       r     rcd    -
+      sealed/{run}/00000001/aggregates/selected/00000.json    r       rc      r    r      -       r     rcd    -
+      sealed/{run}/00000001/guards/selected/{evaluator}.json  r       r       rc   r      -       r     rcd    -
       sealed/{run}/00000001/states/00000.json                 r       rc      r    r      -       r     rcd    -
       active/{run}                                            -       -       r    d      -       -     rcd    -
       views/{run}/status.json                                 -       -       r    rcs    -       r     rcsd   -

@@ -129,6 +129,7 @@ export const permissions = {
       "public/*/rounds/*/held-out/*",
       "sealed/*/commit.json",
       "sealed/*/reports/*",
+      "sealed/*/guards/*",
     ),
     send("ticks", "jobs"),
     {

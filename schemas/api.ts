@@ -8,9 +8,11 @@ import { control, dataIndex, genesis, head, shardRecord, state } from "./genesis
 import { commit, intent, registration } from "./peer-objects.ts";
 import { instant, publicKeyHex, roundNumber, runId, sha256Hex, shardNumber } from "./primitives.ts";
 import {
+  aggregateRecord,
   check,
   close,
   cutoff,
+  guardReport,
   heldOut,
   ledgerPage,
   manifest,
@@ -37,12 +39,13 @@ export const signedTypes = {
   submission,
   close,
   report,
+  guard: guardReport,
   selection,
   manifest,
   receipts: receiptsPage,
   ledger: ledgerPage,
   "held-out": heldOut,
-  "aggregate-record": shardRecord,
+  "aggregate-record": aggregateRecord,
   "state-record": shardRecord,
 } as const;
 export type SignedType = keyof typeof signedTypes;

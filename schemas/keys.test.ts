@@ -4,7 +4,7 @@ import {
   isPublicKey,
   keys,
   misplaced,
-  parseAggregateRecordKey,
+  parseGuardKey,
   parseIntentKey,
   parseReportKey,
   parseSubmissionKey,
@@ -38,10 +38,9 @@ describe("keys of the bucket", () => {
           peer,
           part: "submission",
         });
-        expect(parseAggregateRecordKey(keys.aggregateRecord(run, round, shard))).toEqual({
-          run,
-          round,
-          shard,
+        expect(parseGuardKey(keys.guard(run, round, "established", peer))).toEqual({
+          set: "established",
+          evaluator: peer,
         });
         expect(parseIntentKey(keys.intent(run, round, peer))).toBe(peer);
       }),
@@ -69,7 +68,10 @@ describe("keys of the bucket", () => {
       keys.check(run, 1, peer, 0),
       keys.submission(run, 1, peer),
       keys.report(run, 1, "0000", peer),
-      keys.aggregateRecord(run, 1, 0),
+      keys.guard(run, 1, "selected", peer),
+      keys.guard(run, 1, "established", peer),
+      keys.aggregateRecord(run, 1, 0, "selected"),
+      keys.aggregateRecord(run, 1, 0, "established"),
       keys.stateRecord(run, 1, 0),
       keys.head(run),
       keys.genesis(run),
@@ -82,7 +84,8 @@ describe("keys of the bucket", () => {
       keys.cutoff(run, 1),
       keys.close(run, 1),
       keys.selection(run, 1),
-      keys.aggregate(run, 1, 0),
+      keys.aggregate(run, 1, 0, "selected"),
+      keys.aggregate(run, 1, 0, "established"),
       keys.manifest(run, 1),
       keys.receipts(run, 1, 0),
       keys.ledger(run, 1, 0),
@@ -97,7 +100,7 @@ describe("keys of the bucket", () => {
     expect(made.filter((key) => parseUploadKey(key) !== null)).toEqual([keys.upload(run, 1, peer, 0)]);
     expect(made.filter((key) => parseReportKey(key) !== null)).toEqual([keys.report(run, 1, "0000", peer)]);
     expect(made.filter((key) => parseSubmissionKey(key) !== null)).toHaveLength(2);
-    expect(made.filter((key) => parseAggregateRecordKey(key) !== null)).toHaveLength(1);
+    expect(made.filter((key) => parseGuardKey(key) !== null)).toHaveLength(2);
     expect(made.filter((key) => parseIntentKey(key) !== null)).toHaveLength(1);
   });
 
@@ -152,9 +155,21 @@ describe("an object under the key of another", () => {
     ["page of a ledger", keys.ledger("run", 7, 2), { round: 7, page: 2 }, { round: 7, page: 0 }],
     [
       "shard of an aggregate",
-      keys.aggregateRecord("run", 7, 2),
-      { round: 7, shard: 2 },
-      { round: 7, shard: 1 },
+      keys.aggregateRecord("run", 7, 2, "selected"),
+      { round: 7, set: "selected", shard: 2 },
+      { round: 7, set: "selected", shard: 1 },
+    ],
+    [
+      "sum of an aggregate",
+      keys.aggregateRecord("run", 7, 2, "established"),
+      { round: 7, set: "established", shard: 2 },
+      { round: 7, set: "selected", shard: 2 },
+    ],
+    [
+      "sum of a guard",
+      keys.guard("run", 7, "selected", peer),
+      { round: 7, set: "selected", evaluator: peer },
+      { round: 7, set: "established", evaluator: peer },
     ],
     ["shard of a state", keys.stateRecord("run", 7, 2), { round: 7, shard: 2 }, { round: 7, shard: 1 }],
     ["number of a control", keys.control("run", 7), { number: 7 }, { number: 6 }],

@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { AggregateSet } from "./round-objects.ts";
+
 const ROUND_DIGITS = 8;
 const SHARD_DIGITS = 5;
 
@@ -21,6 +23,7 @@ export const prefixes = {
   sealedAggregates: (run: string, round: number) => `sealed/${run}/${round8(round)}/aggregates/`,
   sealedStates: (run: string, round: number) => `sealed/${run}/${round8(round)}/states/`,
   reports: (run: string, round: number) => `sealed/${run}/${round8(round)}/reports/`,
+  guards: (run: string, round: number) => `sealed/${run}/${round8(round)}/guards/`,
   public: (run: string) => `public/${run}/`,
   controls: (run: string) => `public/${run}/controls/`,
   peers: (run: string) => `public/${run}/peers/`,
@@ -45,9 +48,11 @@ export const keys = {
     `${prefixes.sealedOfPeer(run, round, peer)}submission.json`,
   report: (run: string, round: number, job: string, evaluator: string) =>
     `${prefixes.reports(run, round)}${job}/${evaluator}.json`,
+  guard: (run: string, round: number, set: AggregateSet, evaluator: string) =>
+    `${prefixes.guards(run, round)}${set}/${evaluator}.json`,
   /** Written after the aggregate it describes: its arrival means that the shard is done. */
-  aggregateRecord: (run: string, round: number, shard: number) =>
-    `${prefixes.sealedAggregates(run, round)}${shard5(shard)}.json`,
+  aggregateRecord: (run: string, round: number, shard: number, set: AggregateSet) =>
+    `${prefixes.sealedAggregates(run, round)}${set}/${shard5(shard)}.json`,
   /** Likewise for one shard of a state. */
   stateRecord: (run: string, round: number, shard: number) =>
     `${prefixes.sealedStates(run, round)}${shard5(shard)}.json`,
@@ -64,8 +69,8 @@ export const keys = {
   cutoff: (run: string, round: number) => `${prefixes.round(run, round)}cutoff.json`,
   close: (run: string, round: number) => `${prefixes.round(run, round)}close.json`,
   selection: (run: string, round: number) => `${prefixes.round(run, round)}selection.json`,
-  aggregate: (run: string, round: number, shard: number) =>
-    `${prefixes.aggregates(run, round)}${shard5(shard)}.sla`,
+  aggregate: (run: string, round: number, shard: number, set: AggregateSet) =>
+    `${prefixes.aggregates(run, round)}${set}/${shard5(shard)}.sla`,
   manifest: (run: string, round: number) => `${prefixes.round(run, round)}manifest.json`,
   receipts: (run: string, round: number, page: number) =>
     `${prefixes.round(run, round)}receipts/${shard5(page)}.json`,
@@ -82,13 +87,15 @@ export const keys = {
 } as const;
 
 const ROUND_IN_KEY = /^(?:public\/[^/]+\/(?:rounds|states)|sealed\/[^/]+)\/(\d{8})[/.]/;
-const NUMBERED = /\/(controls|receipts|ledger|states|aggregates|[0-9a-f]{64})\/(\d{5,8})\.(?:check\.)?json$/;
+const NUMBERED =
+  /\/(controls|receipts|ledger|states|selected|established|[0-9a-f]{64})\/(\d{5,8})\.(?:check\.)?json$/;
 const NUMBER_FIELDS: Readonly<Record<string, string>> = {
   controls: "number",
   receipts: "page",
   ledger: "page",
   states: "shard",
-  aggregates: "shard",
+  selected: "shard",
+  established: "shard",
 };
 
 /**
@@ -104,11 +111,13 @@ export function misplaced(key: string, body: unknown): string | null {
   const round = ROUND_IN_KEY.exec(key)?.[1];
   const [, folder, number] = NUMBERED.exec(key) ?? [];
   const job = /\/reports\/([^/]+)\//.exec(key)?.[1];
+  const set = /\/(?:guards|aggregates)\/([^/]+)\//.exec(key)?.[1];
   const member = /([0-9a-f]{64})(?:\.json|\/[^/]+)$/.exec(key)?.[1];
   return (
     (round === undefined ? null : differs("round", Number(round))) ??
     (folder === undefined ? null : differs(NUMBER_FIELDS[folder] ?? "shard", Number(number))) ??
     (job === undefined ? null : differs("job", job)) ??
+    (set === undefined ? null : differs("set", set)) ??
     (member === undefined ? null : (differs("peer", member) ?? differs("evaluator", member)))
   );
 }
@@ -121,7 +130,7 @@ export function isPublicKey(key: string): boolean {
 const UPLOAD = /^uploads\/([^/]+)\/(\d{8})\/([0-9a-f]{64})\/(\d{5})\.slc$/;
 const REPORT = /^sealed\/([^/]+)\/(\d{8})\/reports\/([^/]+)\/([0-9a-f]{64})\.json$/;
 const SUBMISSION_PART = /^sealed\/[^/]+\/(\d{8})\/([0-9a-f]{64})\/(commit|submission)\.json$/;
-const AGGREGATE_RECORD = /^sealed\/([^/]+)\/(\d{8})\/aggregates\/(\d{5})\.json$/;
+const GUARD = /^sealed\/[^/]+\/\d{8}\/guards\/(selected|established)\/([0-9a-f]{64})\.json$/;
 const INTENT = /^public\/[^/]+\/rounds\/\d{8}\/intents\/([0-9a-f]{64})\.json$/;
 
 /** Reads the key of an uploaded shard; null for any other key. */
@@ -151,10 +160,11 @@ export function parseSubmissionKey(
   return { round: Number(round), peer, part: part === "commit" ? "commit" : "submission" };
 }
 
-/** Reads the key of an aggregate's record; null for any other key. */
-export function parseAggregateRecordKey(key: string): { run: string; round: number; shard: number } | null {
-  const [, run, round, shard] = AGGREGATE_RECORD.exec(key) ?? [];
-  return run === undefined ? null : { run, round: Number(round), shard: Number(shard) };
+/** Reads the key of a guard's report; null for any other key. */
+export function parseGuardKey(key: string): { set: AggregateSet; evaluator: string } | null {
+  const [, set, evaluator] = GUARD.exec(key) ?? [];
+  if (evaluator === undefined) return null;
+  return { set: set === "established" ? "established" : "selected", evaluator };
 }
 
 /** Reads the peer out of the key of an intent; null for any other key. */

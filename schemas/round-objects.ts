@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { shardFile } from "./genesis.ts";
+import { shardFile, shardRecord } from "./genesis.ts";
 import {
   bytes32Hex,
   f32Hex,
@@ -120,8 +120,12 @@ export const close = z.strictObject({
   plan: z.strictObject({
     /** b: the step at which each update is tried. */
     step: f32Hex,
+    /** How many updates the budget suffices for, at what judging one was last seen to cost. */
+    budget: z.strictObject({ updates: z.int().min(1), secondsPerUpdate: f64Hex }),
     /** Window numbers of the anchor batch. */
     anchor: windows,
+    /** Sequences that each evaluator draws for itself beside those of its job. */
+    privateSequences: z.int().min(0),
     jobs: z.array(
       z.strictObject({
         job: z.string().regex(/^[0-9]{4,8}$/),
@@ -129,6 +133,10 @@ export const close = z.strictObject({
         peers: z.array(publicKeyHex).min(1),
         /** Window numbers of each owner's sequences, in the order of `peers`. */
         owned: z.array(windows),
+        /** Evaluators that must report on it, if so many there are. */
+        opinions: z.int().min(1).max(2),
+        /** A row whose outcome is known: no update at all, or the reverse of one that helps. */
+        canary: z.strictObject({ peer: publicKeyHex, kind: z.enum(["nothing", "reverse"]) }).nullable(),
       }),
     ),
   }),
@@ -136,9 +144,12 @@ export const close = z.strictObject({
 export type Close = z.infer<typeof close>;
 export type Job = Close["plan"]["jobs"][number];
 
+/** Losses per sequence as float32 bits, eight digits each without separator. */
+const packedLosses = z.string().regex(/^([0-9a-f]{8})+$/);
+
 /**
- * `reports/{job}/{evaluator}.json`: losses per sequence as float32 bits, eight digits each without separator;
- * the anchor sequences first, then those of each owner in the order of the job.
+ * `reports/{job}/{evaluator}.json`: the anchor sequences first, then those of each owner in the order of the job, then the
+ * private ones of this evaluator, then those of each of the `others`.
  */
 export const report = z.strictObject({
   round: roundNumber,
@@ -147,14 +158,44 @@ export const report = z.strictObject({
   /** Hash of the close this report answers. */
   close: sha256Hex,
   stateHash: sha256Hex,
-  base: z.string().regex(/^([0-9a-f]{8})+$/),
-  losses: z.array(z.strictObject({ peer: publicKeyHex, losses: z.string().regex(/^([0-9a-f]{8})+$/) })),
+  /** Evaluators that had reported before, whose private sequences this one checked. */
+  others: z.array(publicKeyHex).max(2),
+  base: packedLosses,
+  losses: z.array(z.strictObject({ peer: publicKeyHex, losses: packedLosses })),
+  /** The row of the job's canary; null if the job has none. */
+  canary: packedLosses.nullable(),
+  /** What the job took, said by the evaluator: judging is budgeted by the median. */
+  seconds: z.number().min(0),
 });
 export type Report = z.infer<typeof report>;
+
+/** Which updates are summed: all that were selected, or, if the guard refuses their sum, the established ones among them. */
+export const aggregateSet = z.enum(["selected", "established"]);
+export type AggregateSet = z.infer<typeof aggregateSet>;
+
+/** `guards/{set}/{evaluator}.json`: losses on the anchor sequences before and after the whole outer step. */
+export const guardReport = z.strictObject({
+  round: roundNumber,
+  set: aggregateSet,
+  evaluator: publicKeyHex,
+  /** Hash of the selection this report answers. */
+  selection: sha256Hex,
+  stateHash: sha256Hex,
+  base: packedLosses,
+  after: packedLosses,
+});
+export type GuardReport = z.infer<typeof guardReport>;
+
+/** `sealed/{run}/{r}/aggregates/{shard}.json`: one shard of a sum is done. */
+export const aggregateRecord = z.strictObject({ set: aggregateSet, ...shardRecord.shape });
 
 /** OpenSkill rating. */
 export const rating = z.strictObject({ mu: f64Hex, sigma: f64Hex });
 export type Rating = z.infer<typeof rating>;
+
+/** A key is on probation until its record is long and good enough. */
+const keyStanding = z.enum(["probation", "established"]);
+export type KeyStanding = z.infer<typeof keyStanding>;
 
 /** What the Gauntlet found about one update: every factor of its score with the inputs. */
 export const judgement = z.strictObject({
@@ -171,28 +212,56 @@ export const judgement = z.strictObject({
   assignmentScore: f64Hex,
   /** Rounds in which the assignment score was updated. */
   countedRounds: z.int().min(0),
+  /** Before this round: medians rest on established peers, and they alone are paid at once. */
+  standing: keyStanding,
   factors: z.strictObject({ assignment: f64Hex, rating: f64Hex, presence: f64Hex, penalty: f64Hex }),
   peerScore: f64Hex,
 });
 export type Judgement = z.infer<typeof judgement>;
+
+/** One update in a sum. */
+const used = z.strictObject({
+  peer: publicKeyHex,
+  weight: f32Hex,
+  clip: f32Hex,
+  coefficient: f32Hex,
+  share: f64Hex,
+  /** False: nobody reported on it in time; its peer's record stands in, at a small weight. */
+  judged: z.boolean(),
+});
+export type UsedUpdate = z.infer<typeof used>;
+
+/** How an evaluator was found wrong: it differs from two that agree, or from what is known of a canary. */
+export const evaluatorFault = z.enum(["differs", "canary"]);
 
 /** 4, `selection.json`: scores, weights, reasons, reward shares. */
 export const selection = z.strictObject({
   ...decision,
   close: sha256Hex,
   outcome: z.enum(["aggregate", "empty"]),
-  reports: z.array(z.strictObject({ job: z.string(), evaluator: publicKeyHex, report: sha256Hex })),
+  /** Those that were looked at, ascending by job and evaluator; `counted`: the judgements rest on it. */
+  reports: z.array(
+    z.strictObject({ job: z.string(), evaluator: publicKeyHex, report: sha256Hex, counted: z.boolean() }),
+  ),
+  /** Evaluators whose word was confirmed by another, or found wrong, and how. Ascending by id. */
+  evaluators: z.array(
+    z.strictObject({ evaluator: publicKeyHex, confirmed: z.int().min(0), faults: z.array(evaluatorFault) }),
+  ),
+  /** What judging one update cost, the lower median over reports; null without any. */
+  secondsPerUpdate: f64Hex.nullable(),
   judgements: z.array(judgement),
   /** New ratings of who is in the table without a judgement: refused, then late or incomplete. */
   ratedLast: z.array(z.strictObject({ peer: publicKeyHex, rating })),
   /** s: the median z that scales the assignment score; null without a matrix. */
   assignmentScale: f64Hex.nullable(),
   /** The peers whose updates are used, ascending by id. */
-  selected: z.array(
-    z.strictObject({ peer: publicKeyHex, weight: f32Hex, clip: f32Hex, coefficient: f32Hex, share: f64Hex }),
-  ),
-  /** Included submissions that are not used, with the reason; copies have their part of the cluster's share. */
+  selected: z.array(used),
+  /** Those of them that are used if the guard refuses the sum of all; empty: then nothing is. */
+  established: z.array(used),
+  /** Included submissions that are not used, with the reason; who passed every gate has a share without a slot. */
   notSelected: z.array(z.strictObject({ peer: publicKeyHex, reason: verdictReason, share: f64Hex })),
+  /** Updates used in the round before without a judgement, judged since and found harmful: recent pay is forfeited. */
+  forfeits: z.array(z.strictObject({ peer: publicKeyHex, lossScore: f64Hex })),
 });
 export type Selection = z.infer<typeof selection>;
 
@@ -208,6 +277,18 @@ export const manifest = z.strictObject({
   selection: sha256Hex,
   alpha: f32Hex,
   keep: keepCount,
+  /** Which sum the guard let pass; null: none (`empty`, `void`). */
+  set: aggregateSet.nullable(),
+  /** The guard's reports that were looked at, and what they said: the change of the anchor loss in nats, null if not finite. */
+  guard: z.array(
+    z.strictObject({
+      set: aggregateSet,
+      evaluator: publicKeyHex,
+      report: sha256Hex,
+      change: f64Hex.nullable(),
+      passed: z.boolean(),
+    }),
+  ),
   aggregates: z.array(shardFile),
   /** Shards without an aggregate at the deadline (outcome `void`). */
   missingShards: z.array(shardNumber),
@@ -235,6 +316,8 @@ export const receiptsPage = z.strictObject({
       commit: sha256Hex.nullable(),
       /** c_p if the update was used: the peer settles its error feedback with it. */
       clip: f32Hex.nullable(),
+      /** Every factor of the score; null: not judged. */
+      judgement: judgement.nullable(),
       share: f64Hex,
     }),
   ),
@@ -265,10 +348,25 @@ export const ledgerEntry = z.strictObject({
   lastReason: verdictReason,
   selectedRounds: z.int().min(0),
   refusedRounds: z.int().min(0),
-  /** Sum of reward shares so far. */
-  earned: f64Hex,
+  standing: keyStanding,
+  /** Shares paid, held back until the key is established, and forfeited. Together: all shares so far. */
+  paid: f64Hex,
+  held: f64Hex,
+  forfeited: f64Hex,
+  /** Shares of the last ten rounds it had any in: what a forfeit takes. */
+  recentShares: z.array(z.strictObject({ round: roundNumber, share: f64Hex })).max(10),
 });
 export type LedgerEntry = z.infer<typeof ledgerEntry>;
+
+/** What the run remembers of an evaluator. */
+export const evaluatorRecord = z.strictObject({
+  evaluator: publicKeyHex,
+  /** Jobs in which another evaluator found the same. */
+  confirmed: z.int().min(0),
+  /** The last rounds in which it was found wrong; three within a hundred and it counts no more. */
+  faults: z.array(roundNumber).max(3),
+});
+export type EvaluatorRecord = z.infer<typeof evaluatorRecord>;
 
 /** `ledger/{page}.json`: ratings, standings and shares after this round, ascending by peer id. */
 export const ledgerPage = z.strictObject({
@@ -276,6 +374,10 @@ export const ledgerPage = z.strictObject({
   page: z.int().min(0),
   manifest: sha256Hex,
   medianNorm: f64Hex.nullable(),
+  /** What judging one update is taken to cost; null: never measured. */
+  secondsPerUpdate: f64Hex.nullable(),
+  /** On the first page, ascending by id. */
+  evaluators: z.array(evaluatorRecord),
   entries: z.array(ledgerEntry),
 });
 export type LedgerPage = z.infer<typeof ledgerPage>;

@@ -100,6 +100,23 @@ export const runConfig = z.strictObject({
     /** An update is tried at this share of alpha (and at most 2 * alpha / R). */
     stepFactor: z.number().positive().max(1),
     assignedTest: z.enum(["matrix", "own-minus-random"]),
+    /** What judging may cost, and how far one evaluator is believed. */
+    judging: z.strictObject({
+      /** Evaluator-seconds for the judging of one round; of more updates than they suffice for not all are judged. */
+      budgetSeconds: z.number().positive(),
+      /** What judging one update is taken to cost until it was measured. */
+      secondsPerUpdate: z.number().positive(),
+      /** A job is given to two evaluators with this probability; the jobs of one that is not trusted yet always are. */
+      secondOpinions: z.number().min(0).max(1),
+      /** A job holds a canary with this probability: a row whose outcome is known. */
+      canaries: z.number().min(0).max(1),
+      /** Two evaluators differ if a mean loss change differs by more than this share of the larger one. */
+      tolerance: z.number().positive().max(1),
+      /** Sequences that each evaluator draws for itself beside those of the job. */
+      privateSequences: z.int().min(0).max(64),
+    }),
+    /** The aggregate may make the anchor loss worse by so many nats; beyond, the established half alone is tried. */
+    guardNats: z.number().positive(),
     /** OpenSkill Plackett-Luce. */
     rating: z.strictObject({
       mu: z.number(),

@@ -63,7 +63,11 @@ export const standing = z.strictObject({
   assignmentScore: z.number(),
   presence: z.number(),
   penalty: z.number(),
+  standing: z.enum(["probation", "established"]),
+  /** Shares that are the peer's: paid, or held back until it is established. */
   earned: z.number(),
+  held: z.number(),
+  forfeited: z.number(),
   selectedRounds: z.int(),
   refusedRounds: z.int(),
   lastRound: roundNumber,

@@ -59,8 +59,19 @@ const sentences: {
     { of: [hash("a")], others: 1, overlap: 1, threshold: 0.65, identical: true },
     "same update as aaaaaaaa…: one slot and one share between them",
   ],
-  "no-free-slot": [{ rank: 21, slots: 20, peerScore: 1.5 }, "rank 21 by PeerScore (1.5000), 20 slots"],
-  "not-judged": [{}, "no evaluator reported on it in time"],
+  "no-free-slot": [
+    { standing: "established", rank: 21, slots: 20, peerScore: 1.5 },
+    "passed, but rank 21 by PeerScore (1.5000) and 20 slots; paid all the same",
+  ],
+  "not-judged": [{ cause: "no-report" }, "not judged: no evaluator reported on it in time"],
+  "selected-unjudged": [
+    { weight: 0.1, clip: 1 },
+    "selected without a judgement, for its record: weight 0.1000, clip 1.0000",
+  ],
+  "guard-refused": [
+    { change: 1.5 },
+    "the guard refused the sum it was in: it makes the loss worse by 1.5000 nats",
+  ],
   "too-few-submissions": [{ valid: 1, needed: 2 }, "round published empty: 1 valid submission(s), 2 needed"],
   "too-few-eligible": [
     { eligible: 1, needed: 2 },

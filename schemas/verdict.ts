@@ -55,8 +55,17 @@ export const verdictReason = z.discriminatedUnion("code", [
     threshold: z.number(),
     identical: z.boolean(),
   }),
-  code("no-free-slot", { rank: z.int(), slots: z.int(), peerScore: z.number() }),
-  code("not-judged", {}),
+  /** Established peers rank by PeerScore; those on probation by lot, for slots of their own. */
+  code("no-free-slot", {
+    standing: z.enum(["established", "probation"]),
+    rank: z.int(),
+    slots: z.int(),
+    peerScore: z.number(),
+  }),
+  code("not-judged", { cause: z.enum(["budget", "no-report", "disagreement"]) }),
+  /** Used all the same: established, and judged to help when it was last there. */
+  code("selected-unjudged", { weight: z.number(), clip: z.number() }),
+  code("guard-refused", { change: z.number().nullable() }),
   code("too-few-submissions", { valid: z.int(), needed: z.int() }),
   code("too-few-eligible", { eligible: z.int(), needed: z.int() }),
   code("round-void", { missingShards: z.int() }),
@@ -129,9 +138,21 @@ export function explain(reason: VerdictReason): string {
         : `${(100 * reason.overlap).toFixed(0)} % of its indices are those of ${others} (limit ${(100 * reason.threshold).toFixed(0)} %)`;
     }
     case "no-free-slot":
-      return `rank ${reason.rank} by PeerScore (${figure(reason.peerScore)}), ${reason.slots} slots`;
+      return reason.standing === "established"
+        ? `passed, but rank ${reason.rank} by PeerScore (${figure(reason.peerScore)}) and ${reason.slots} slots; paid all the same`
+        : `passed, but drawn ${reason.rank} of the keys on probation, for ${reason.slots} slots; its share is held all the same`;
     case "not-judged":
-      return "no evaluator reported on it in time";
+      return {
+        budget: "not judged: more updates than the judging budget suffices for; lots were drawn",
+        "no-report": "not judged: no evaluator reported on it in time",
+        disagreement: "not judged: evaluators differed and no third one settled it in time",
+      }[reason.cause];
+    case "selected-unjudged":
+      return `selected without a judgement, for its record: weight ${figure(reason.weight)}, clip ${figure(reason.clip)}`;
+    case "guard-refused":
+      return reason.change === null
+        ? "the guard refused the sum it was in: the loss after it is not a number"
+        : `the guard refused the sum it was in: it makes the loss worse by ${figure(reason.change)} nats`;
     case "too-few-submissions":
       return `round published empty: ${reason.valid} valid submission(s), ${reason.needed} needed`;
     case "too-few-eligible":

@@ -16,7 +16,7 @@ import { queueRoutes } from "../storage/queue-routes.ts";
 import { sendTick } from "../triggers/environment.ts";
 import type { ApiEnvironment } from "./environment.ts";
 import { answerError } from "./errors.ts";
-import { acceptHeldOut, acceptReport, readTicketsFor, requireEvaluator } from "./evaluate.ts";
+import { acceptGuard, acceptHeldOut, acceptReport, readTicketsFor, requireEvaluator } from "./evaluate.ts";
 import { jobsOf } from "./jobs.ts";
 import { objectRedirects } from "./object-redirects.ts";
 import { pageRoutes } from "./page/page.ts";
@@ -97,6 +97,12 @@ export function createApi(environment: ApiEnvironment) {
   app.openapi(routes.report, async (c) => {
     const { run, round, job } = c.req.valid("param");
     const stored = await acceptReport(await environment.run(run), c.var.signer, round, job, c.var.body);
+    if (stored.outcome === "created") await sendTick(environment.ticks, run);
+    return c.json(stored, 200);
+  });
+  app.openapi(routes.guard, async (c) => {
+    const { run, round, set } = c.req.valid("param");
+    const stored = await acceptGuard(await environment.run(run), c.var.signer, round, set, c.var.body);
     if (stored.outcome === "created") await sendTick(environment.ticks, run);
     return c.json(stored, 200);
   });

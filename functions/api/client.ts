@@ -5,6 +5,7 @@
  */
 import type { z } from "zod";
 import {
+  type AggregateSet,
   commitAnswer,
   isOuterloopError,
   OuterloopError,
@@ -161,6 +162,8 @@ export function createApiClient(options: ApiClientOptions) {
       post(`/runs/${run}/rounds/${round}/commits`, bytes, commitAnswer),
     report: (run: string, round: number, job: string, bytes: Uint8Array) =>
       post(`/runs/${run}/rounds/${round}/reports/${job}`, bytes, stored),
+    guard: (run: string, round: number, set: AggregateSet, bytes: Uint8Array) =>
+      post(`/runs/${run}/rounds/${round}/guards/${set}`, bytes, stored),
     heldOut: (run: string, round: number, bytes: Uint8Array) =>
       post(`/runs/${run}/rounds/${round}/held-out`, bytes, stored),
 

@@ -56,7 +56,7 @@ describe("to anybody but an evaluator", () => {
     "every route of an evaluator is closed: %s",
     async (who) => {
       await run.toClose([ann, ben]);
-      await run.jobs.send(json({ type: "judge", run: run.run, round: 1, job: "0000" }));
+      await run.jobs.send(json({ type: "judge", run: run.run, round: 1, job: "0000", others: [] }));
       const key =
         { stranger: eve, peer: ann, coordinator: keyOf("coordinator"), api: keyOf("api") }[who] ?? eve;
       const message = { id: "x", body: "", lease: "x", receives: 1 };
@@ -134,7 +134,7 @@ describe("jobs", () => {
 
   it("of one run are not given to an evaluator of another, and do not age by being asked for", async () => {
     const older = await ApiRun.create({ slug: "older", evaluators: ["old-evaluator"], beside: run });
-    const job = json({ type: "judge", run: run.run, round: 1, job: "0000" });
+    const job = json({ type: "judge", run: run.run, round: 1, job: "0000", others: [] });
     await run.jobs.send(job);
     for (let asked = 0; asked < 3; asked++) {
       const answer = await older.post(
@@ -151,7 +151,7 @@ describe("jobs", () => {
 
   it("of a run that is over go when somebody else meets them", async () => {
     const older = await ApiRun.create({ slug: "older", evaluators: ["old-evaluator"], beside: run });
-    await run.jobs.send(json({ type: "judge", run: run.run, round: 1, job: "0000" }));
+    await run.jobs.send(json({ type: "judge", run: run.run, round: 1, job: "0000", others: [] }));
     await run.store.delete(keys.active(run.run));
     await older.post(keyOf("old-evaluator"), older.path("/jobs/receive"), json({ leaseSeconds: 30 }));
     run.clock.aheadMs += 60_000;
@@ -204,7 +204,7 @@ describe("read tickets", () => {
   it.each<[string, (run: string, peer: string) => string]>([
     ["a check", (id, peer) => keys.check(id, 1, peer, 0)],
     ["a report", (id) => keys.report(id, 1, "0000", other.publicKey)],
-    ["an aggregate's record", (id) => keys.aggregateRecord(id, 1, 0)],
+    ["an aggregate's record", (id) => keys.aggregateRecord(id, 1, 0, "selected")],
     ["a public object", (id) => keys.genesis(id)],
     ["a commit of another run", (_, peer) => keys.commit(`other-${"0".repeat(32)}`, 1, peer)],
     ["an upload of another run", (_, peer) => keys.upload(`other-${"0".repeat(32)}`, 1, peer, 0)],

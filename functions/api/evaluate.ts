@@ -4,6 +4,8 @@
  * @module
  */
 import {
+  type AggregateSet,
+  guardReport,
   heldOut as heldOutSchema,
   type KeySet,
   keys,
@@ -15,7 +17,9 @@ import {
   verifyBytes,
 } from "../../schemas/index.ts";
 import { keysInRound } from "../coordinator/controls.ts";
-import { acceptableReport } from "../rounds/accept-report.ts";
+import { trustIn } from "../coordinator/gauntlet/evaluator-trust.ts";
+import { acceptableGuard, acceptableReport } from "../rounds/accept-report.ts";
+import { ledgerOf, readManifest } from "../rounds/history.ts";
 import { readFact } from "../rounds/objects.ts";
 import { readControls } from "../rounds/read-controls.ts";
 import type { RunContext } from "../rounds/run-context.ts";
@@ -23,12 +27,30 @@ import type { Stored } from "./submit.ts";
 
 const TICKET_SECONDS = 600;
 
-/** Only keys of the operator's key set may judge (`not-an-evaluator`). */
+/**
+ * Only keys of the operator's key set may judge (`not-an-evaluator`), and of them none that was found wrong too often
+ * (`evaluator-out`): it would take jobs whose reports count nothing.
+ */
 export async function requireEvaluator(context: RunContext, signer: string, round: number): Promise<void> {
   const controls = await readControls(context);
   const { evaluators }: KeySet = keysInRound(context.genesis.body, controls, round);
-  if (evaluators.includes(signer)) return;
-  throw new OuterloopError("not-an-evaluator", `${signer} is not among the evaluators of run ${context.run}`);
+  if (!evaluators.includes(signer))
+    throw new OuterloopError(
+      "not-an-evaluator",
+      `${signer} is not among the evaluators of run ${context.run}`,
+    );
+  const { evaluators: records } = await ledgerOf(context, await lastFinished(context, round));
+  const faults = records.get(signer)?.faults ?? [];
+  if (trustIn(records.get(signer), round) === "out")
+    throw new OuterloopError(
+      "evaluator-out",
+      `${signer} was found wrong in rounds ${faults.join(", ")}: mend it, and ask the operator for a new key`,
+    );
+}
+
+/** The round before the one that is judged, if it is finished: a head that is behind must not send this one astray. */
+async function lastFinished(context: RunContext, round: number): Promise<number> {
+  return round > 1 && (await readManifest(context, round - 1)) !== null ? round - 1 : 0;
 }
 
 /** Download tickets for commits and uploads of closed rounds; before that, functions alone read them (`no-close`). */
@@ -68,6 +90,31 @@ export async function acceptReport(
       : acceptableReport(body, { close, stateHash: null });
   if (problem !== null) throw new OuterloopError("wrong-report", `this report does not fit: ${problem}`);
   return storeFirst(context, keys.report(context.run, round, job, signer), bytes);
+}
+
+/** Stores a guard's report, created once by (round, set, evaluator). */
+export async function acceptGuard(
+  context: RunContext,
+  signer: string,
+  round: number,
+  set: AggregateSet,
+  bytes: Uint8Array,
+): Promise<Stored> {
+  await requireEvaluator(context, signer, round);
+  const { body } = verifyBytes("guard", context.run, guardReport, bytes, { allOf: [signer] });
+  const [close, selection] = await Promise.all([
+    readFact(context, "close", keys.close(context.run, round)),
+    readFact(context, "selection", keys.selection(context.run, round)),
+  ]);
+  if (close === null || selection === null)
+    throw new OuterloopError("no-selection", `round ${round} has no selection yet`);
+  const sequences = close.body.plan.anchor.length;
+  const problem =
+    body.round !== round || body.set !== set || body.evaluator !== signer
+      ? "round, set or evaluator differ from path and signature"
+      : acceptableGuard(body, { selection: selection.hash, stateHash: null, sequences });
+  if (problem !== null) throw new OuterloopError("wrong-report", `this report does not fit: ${problem}`);
+  return storeFirst(context, keys.guard(context.run, round, set, signer), bytes);
 }
 
 /** Stores a held-out loss, created once by (round, evaluator). */

@@ -5,6 +5,7 @@
  */
 import { createRoute, z } from "@hono/zod-openapi";
 import {
+  aggregateSet,
   apiError,
   commitAnswer,
   position,
@@ -123,6 +124,13 @@ export const routes = {
     path: "/runs/{run}/rounds/{round}/reports/{job}",
     summary: "Evaluators: losses of one job",
     request: { params: roundPath.extend({ job: z.string().max(16) }), ...signedObject },
+    responses: { 200: json(stored, "stored"), ...refusals },
+  }),
+  guard: createRoute({
+    method: "post",
+    path: "/runs/{run}/rounds/{round}/guards/{set}",
+    summary: "Evaluators: losses on the anchor batch before and after the whole outer step",
+    request: { params: roundPath.extend({ set: aggregateSet }), ...signedObject },
     responses: { 200: json(stored, "stored"), ...refusals },
   }),
   heldOut: createRoute({

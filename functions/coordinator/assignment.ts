@@ -53,6 +53,18 @@ export function anchorWindows(closeSeed: string, windows: RoundWindows, sequence
     .map(windows.unassigned);
 }
 
+/** Windows that one evaluator alone draws, from what nobody was assigned: another's losses on them are no use to it. */
+export function privateWindows(
+  closeSeed: string,
+  evaluator: string,
+  windows: RoundWindows,
+  sequences: number,
+): number[] {
+  if (windows.unassignedCount === 0) return [];
+  const draw = new Draw(closeSeed, `private/${evaluator}`);
+  return Array.from({ length: sequences }, () => windows.unassigned(draw.integer(windows.unassignedCount)));
+}
+
 /** A few of an owner's assigned windows, drawn by the close's seed. */
 export function ownedWindows(
   closeSeed: string,

@@ -21,12 +21,15 @@ import type { Decision, DecisionObject } from "./decision.ts";
 import type { FactsOf, RoundFacts, SettledCommit } from "./facts.ts";
 import {
   aggregateFacts,
+  aggregateFile,
   configWith,
   digest,
   establishedEntry,
   evaluateFacts,
   factOf,
   gatherFacts,
+  guardOf,
+  jobOf,
   ledgerEntry,
   ledgerFrom,
   peerId,
@@ -558,11 +561,11 @@ describe("evaluating", () => {
   it("waits for a report on every job, and asks evaluators again", () => {
     const facts = evaluateFacts([one, two, three], { reported: false });
     const decision = decide(facts, T0 + 5_000);
-    expect(decision.reason).toBe("0 reports of 1");
+    expect(decision.reason).toBe("0 jobs of 1 judged");
     expect(waitingOf(decision)).toEqual(["report 0000"]);
     expect(decision.endsAtMs).toBe(T0 + 24_000);
     expect(decision.nudges).toEqual([
-      { queue: "jobs", message: { type: "judge", run: facts.run, round: 1, job: "0000" } },
+      { queue: "jobs", message: { type: "judge", run: facts.run, round: 1, job: "0000", others: [] } },
     ]);
   });
 
@@ -580,19 +583,16 @@ describe("evaluating", () => {
     const peers = peerIds(4);
     const plan = {
       step: f32ToHex(0.2),
+      budget: { updates: 100, secondsPerUpdate: f64ToHex(1) },
       anchor: [100, 101, 102, 103],
-      jobs: [
-        { job: "0000", peers: [one, two], owned: [[0], [1]] },
-        { job: "0001", peers: [three, four], owned: [[2], [3]] },
-      ],
+      privateSequences: 1,
+      jobs: [jobOf([one, two]), jobOf([three, four], { job: "0001" })],
     };
     const all = evaluateFacts(peers, { run: runFacts({ config }), close: { plan } });
     const facts = { ...all, reports: all.reports.slice(0, 1) };
     expect(waitingOf(decide(facts, T0 + 25_999))).toEqual(["report 0001"]);
     const selection = recordOf("selection", decide(facts, T0 + 26_000));
-    expect(selection.reason).toBe(
-      "2 updates judged, 2 updates selected; 1 job without a report at the deadline",
-    );
+    expect(selection.reason).toBe("2 updates judged, 2 updates selected; 1 job not settled at the deadline");
     expect(selection.notSelected.map(({ reason }) => reason.code)).toEqual(["not-judged", "not-judged"]);
   });
 
@@ -651,8 +651,88 @@ describe("aggregating", () => {
     expect(waitingOf(decision)).toEqual(["aggregate 0"]);
     expect(decision.endsAtMs).toBe(T0 + 20_000);
     expect(decision.nudges).toEqual([
-      { queue: "shards", message: { type: "aggregate", run: before.run, round: 1, shard: 0 } },
+      {
+        queue: "shards",
+        message: { type: "aggregate", run: before.run, round: 1, shard: 0, set: "selected" },
+      },
     ]);
+  });
+
+  it("waits for the guard's word, at the same time as for the shards", () => {
+    const decision = decide(aggregateFacts(before, chosen, { guarded: false }), T0 + 6_000);
+    expect(waitingOf(decision)).toEqual(["report guar"]);
+    const message = { type: "guard", run: before.run, round: 1, set: "selected", others: [] };
+    expect(decision.nudges).toEqual([{ queue: "jobs", message }]);
+    expect(decision.followUps).toEqual([]);
+    const manifest = recordOf(
+      "manifest",
+      decide(aggregateFacts(before, chosen, { guarded: false }), T0 + 22_000),
+    );
+    expect([manifest.outcome, manifest.reason]).toEqual(["void", "the guard has not answered in time"]);
+  });
+
+  describe("whose sum the guard refuses", () => {
+    const peers = peerIds(4);
+    const ledger = ledgerFrom([peerId(1), peerId(2)].map((peer) => establishedEntry(peer)));
+    const run = runFacts({ previous: { ...runFacts().previous, ledger } });
+    const all = evaluateFacts(peers, { run, gains: () => ({ anchor: [0.1], owned: [0, 0, 0, 0] }) });
+    const selection = selectionOf(all);
+    const [first, second] = [peerId(903), peerId(904)];
+    const guarded = (...guards: FactsOf<"aggregate">["guards"]) => ({
+      ...aggregateFacts(all, selection, { guarded: false }),
+      guards,
+    });
+    const refusedTwice = [
+      guardOf(selection, "selected", 1.5, first),
+      guardOf(selection, "selected", 1.4, second),
+    ];
+
+    it("asks another evaluator first: nobody alone refuses the work of all", () => {
+      const decision = decide(guarded(guardOf(selection, "selected", 1.5, first)), T0 + 6_000);
+      const message = { type: "guard", run: all.run, round: 1, set: "selected", others: [first] };
+      expect(decision.followUps).toEqual([{ queue: "jobs", message }]);
+    });
+
+    it("goes on with the established half, guarded like the first sum", () => {
+      const decision = decide(guarded(...refusedTwice), T0 + 6_000);
+      expect(waitingOf(decision)).toEqual(["aggregate 0", "aggregate 1", "report guar"]);
+      expect(decision.followUps.map(({ message }) => message)).toEqual([
+        ...[0, 1].map((shard) => ({ type: "aggregate", run: all.run, round: 1, shard, set: "established" })),
+        { type: "guard", run: all.run, round: 1, set: "established", others: [] },
+      ]);
+      const facts = {
+        ...guarded(...refusedTwice, guardOf(selection, "established", -0.1, first)),
+        aggregates: { selected: [], established: [0, 1].map((shard) => aggregateFile(shard, "established")) },
+      };
+      const manifest = recordOf("manifest", decide(facts, T0 + 7_000));
+      expect(manifest).toMatchObject({ outcome: "applied", set: "established" });
+      expect(manifest.guard.map(({ set, passed }) => [set, passed])).toEqual([
+        ["selected", false],
+        ["selected", false],
+        ["established", true],
+      ]);
+    });
+
+    it("is published empty when it refuses that too, or a sum that is not a number", () => {
+      const facts = guarded(
+        ...refusedTwice,
+        guardOf(selection, "established", Number.NaN, first),
+        guardOf(selection, "established", Number.NaN, second),
+      );
+      const manifest = recordOf("manifest", decide(facts, T0 + 7_000));
+      expect(manifest).toMatchObject({ outcome: "empty", set: null, aggregates: [] });
+      expect(manifest.guard.at(-1)).toMatchObject({ change: null, passed: false });
+    });
+
+    it("is published empty at once where there is no established half", () => {
+      const young = evaluateFacts(peers, { gains: () => ({ anchor: [0.1], owned: [0, 0, 0, 0] }) });
+      const chosen = selectionOf(young);
+      const facts = {
+        ...aggregateFacts(young, chosen, { guarded: false }),
+        guards: [guardOf(chosen, "selected", 2, first), guardOf(chosen, "selected", 2, second)],
+      };
+      expect(recordOf("manifest", decide(facts, T0 + 6_000)).outcome).toBe("empty");
+    });
   });
 
   it("is applied when every shard is there, in order", () => {
@@ -760,6 +840,7 @@ describe("a decision", () => {
     expect(decision).toEqual({
       record: null,
       nudges: [],
+      followUps: [],
       waitingFor: [],
       endsAtMs: null,
       reason: `all ${testConfig.rounds} rounds are done`,

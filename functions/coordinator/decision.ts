@@ -28,7 +28,10 @@ export type Nudge = { queue: "shards"; message: ShardMessage } | { queue: "jobs"
 export interface Decision {
   /** Created once; whoever loses the race adopts what stands. Null: not yet. */
   record: DecisionObject | null;
+  /** What the phase sets going. */
   nudges: Nudge[];
+  /** Those of them that came up since the phase was entered: asked for as soon as they are seen. */
+  followUps: Nudge[];
   /** Never empty while a phase is open. */
   waitingFor: AwaitedThing[];
   /** When the phase ends regardless, milliseconds since 1970; null: gathering below the minimum, paused, finished. */
@@ -43,8 +46,9 @@ export function waiting(
   waitingFor: AwaitedThing[],
   endsAtMs: number | null,
   nudges: Nudge[] = [],
+  followUps: Nudge[] = [],
 ): Decision {
-  return { record: null, nudges, waitingFor, endsAtMs, reason };
+  return { record: null, nudges, followUps, waitingFor, endsAtMs, reason };
 }
 
 /**
@@ -55,7 +59,7 @@ export function recorded(record: DecisionObject | null, reason: string): Decisio
     record === null
       ? [{ kind: "coordinator", name: "", text: "the coordinator, to record this decision" }]
       : [];
-  return { record, nudges: [], waitingFor, endsAtMs: null, reason };
+  return { record, nudges: [], followUps: [], waitingFor, endsAtMs: null, reason };
 }
 
 /** First digits of a key or hash, enough to recognise it. */

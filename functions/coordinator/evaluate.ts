@@ -1,5 +1,5 @@
 /**
- * Evaluating ends with the selection: a report for every job, or the deadline; at once if too few are valid.
+ * Evaluating ends with the selection: as many reports as each job needs, or the deadline; at once if too few are valid.
  *
  * @module
  */
@@ -7,36 +7,44 @@ import { type Selection, toInstant } from "../../schemas/index.ts";
 import { deadlineAfter, hasPassed } from "./deadlines.ts";
 import { count, type Decision, type Nudge, recorded, waiting } from "./decision.ts";
 import type { FactsOf } from "./facts.ts";
-import { judgeRound } from "./gauntlet/judge.ts";
+import { judgeRound, opinionsOf } from "./gauntlet/judge.ts";
+import { forfeitsOf } from "./gauntlet/late.ts";
 import { select } from "./gauntlet/select.ts";
 
 export function decideEvaluate(facts: FactsOf<"evaluate">, asOfMs: number): Decision {
-  const { close, config, round } = facts;
-  const { jobs } = close.body.plan;
+  const { close, config, round, run } = facts;
   const valid = close.body.submissions.filter(({ verdict }) => verdict === "included").length;
   const enough = valid >= config.gauntlet.minSubmissions;
-  const open = jobs.filter(({ job }) => !facts.reports.some((report) => report.job === job));
+  const opinions = opinionsOf(facts);
+  const open = opinions.filter(({ settled }) => !settled);
   const endsAtMs = deadlineAfter(close.body.asOf, config.windows.evaluationSeconds);
   const over = hasPassed(endsAtMs, asOfMs);
 
   if (enough && open.length > 0 && !over && !facts.aborted) {
+    const nudge = ({ job, reported }: (typeof open)[number]): Nudge => {
+      const others = reported.slice(0, 2);
+      return { queue: "jobs", message: { type: "judge", run, round, job: job.job, others } };
+    };
     return waiting(
-      `${count(jobs.length - open.length, "report")} of ${jobs.length}`,
-      open.map(({ job }) => ({ kind: "report", name: job, text: `an evaluator's report on job ${job}` })),
+      `${count(opinions.length - open.length, "job")} of ${opinions.length} judged`,
+      open.map(({ job: { job }, reported }) => ({
+        kind: "report",
+        name: job,
+        text: `${reported.length === 0 ? "an" : "another"} evaluator's report on job ${job}`,
+      })),
       endsAtMs,
-      open.map(
-        ({ job }): Nudge => ({ queue: "jobs", message: { type: "judge", run: facts.run, round, job } }),
-      ),
+      open.map(nudge),
+      open.filter(({ reported }) => reported.length > 0).map(nudge),
     );
   }
 
-  const judged = judgeRound(facts);
-  const chosen = select(facts, judged.judgements);
+  const judged = judgeRound(facts, opinions);
+  const chosen = select(facts, judged.judgements, opinions);
   const reason = facts.aborted
     ? "the operator aborted the round"
     : !enough
       ? `${count(valid, "valid submission")}, ${config.gauntlet.minSubmissions} needed: published empty`
-      : `${count(judged.judgements.length, "update")} judged, ${count(chosen.selected.length, "update")} selected${open.length > 0 ? `; ${count(open.length, "job")} without a report at the deadline` : ""}`;
+      : `${count(judged.judgements.length, "update")} judged, ${count(chosen.selected.length, "update")} selected${open.length > 0 ? `; ${count(open.length, "job")} not settled at the deadline` : ""}`;
   if (facts.seeds === undefined) return recorded(null, reason);
   const body: Selection = {
     round,
@@ -44,13 +52,10 @@ export function decideEvaluate(facts: FactsOf<"evaluate">, asOfMs: number): Deci
     reason,
     close: close.hash,
     outcome: chosen.selected.length > 0 && !facts.aborted ? "aggregate" : "empty",
-    reports: judged.reports,
-    judgements: judged.judgements,
-    ratedLast: judged.ratedLast,
-    assignmentScale: judged.assignmentScale,
-    selected: facts.aborted ? [] : chosen.selected,
+    ...judged,
     // An aborted round pays nobody; its receipts say that it was void.
-    notSelected: facts.aborted ? [] : chosen.notSelected,
+    ...(facts.aborted ? { selected: [], established: [], notSelected: [] } : chosen),
+    forfeits: forfeitsOf(facts),
   };
   return recorded({ type: "selection", body }, reason);
 }

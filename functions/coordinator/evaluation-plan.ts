@@ -3,10 +3,14 @@
  *
  * @module
  */
-import { type Close, f32FromHex, f32ToHex, type RunConfig } from "../../schemas/index.ts";
+import { type Close, f32FromHex, f32ToHex, f64ToHex, type Job, type RunConfig } from "../../schemas/index.ts";
 import { anchorWindows, ownedWindows, roundWindows } from "./assignment.ts";
 import { Draw } from "./draws.ts";
 import type { FactsOf } from "./facts.ts";
+import { isEstablished } from "./gauntlet/standing.ts";
+
+/** Of the updates that the budget suffices for, this part is for established peers, the rest for keys on probation. */
+const INCUMBENTS_SHARE = 0.7;
 
 /** b = f32(min(stepFactor * alpha, 2 * alpha / R)): a trial step in proportion to what an update really contributes. */
 export function trialStep(alpha: number, judged: number, gauntlet: RunConfig["gauntlet"]): number {
@@ -19,23 +23,74 @@ export function evaluationPlan(
   facts: FactsOf<"settle">,
   seed: string,
   included: readonly string[],
+  clusters: Close["clusters"],
 ): Close["plan"] {
   const { config, data, roster } = facts;
-  const { anchorSequences, sequencesPerOwner, ownersPerGroup } = config.gauntlet;
+  const { anchorSequences, sequencesPerOwner, ownersPerGroup, judging } = config.gauntlet;
   const windows = roundWindows(roster.body.seed, data, config, roster.body.peers.length);
   const position = new Map(roster.body.peers.map(({ peer }, at) => [peer, at]));
-  const order = new Draw(seed, "groups").shuffled(included);
+  const secondsPerUpdate = facts.previous.secondsPerUpdate ?? judging.secondsPerUpdate;
+  const budget = Math.max(1, Math.floor(judging.budgetSeconds / secondsPerUpdate));
+  const order = judgingOrder(facts, new Draw(seed, "groups").shuffled(included), clusters, budget);
   const groupCount = Math.ceil(order.length / ownersPerGroup);
   const groups = Array.from({ length: groupCount }, (_, g) => order.filter((_, i) => i % groupCount === g));
+  const draw = new Draw(seed, "opinions");
   return {
     step: f32ToHex(trialStep(f32FromHex(roster.body.alpha), included.length, config.gauntlet)),
+    budget: {
+      updates: Math.min(budget, Number.MAX_SAFE_INTEGER),
+      secondsPerUpdate: f64ToHex(secondsPerUpdate),
+    },
     anchor: anchorWindows(seed, windows, anchorSequences),
+    privateSequences: windows.unassignedCount === 0 ? 0 : judging.privateSequences,
     jobs: groups.map((peers, g) => ({
       job: String(g).padStart(4, "0"),
       peers,
       owned: peers.map((peer) =>
         ownedWindows(seed, peer, windows, position.get(peer) ?? 0, sequencesPerOwner),
       ),
+      opinions: happens(draw, judging.secondOpinions) ? 2 : 1,
+      canary: happens(draw, judging.canaries) ? canaryIn(facts, peers, draw) : null,
     })),
   };
+}
+
+/** Who is judged, in the drawn order; where not all can be, who is owed a judgement first. */
+function judgingOrder(
+  facts: FactsOf<"settle">,
+  drawn: readonly string[],
+  clusters: Close["clusters"],
+  budget: number,
+): string[] {
+  if (drawn.length <= budget) return [...drawn];
+  // Of copies one says it all: they must not use up what is meant for others.
+  const isCopy = (peer: string) => {
+    const cluster = clusters.find(({ peers }) => peers.includes(peer));
+    return cluster !== undefined && drawn.find((other) => cluster.peers.includes(other)) !== peer;
+  };
+  const originals = drawn.filter((peer) => !isCopy(peer));
+  const waits = (peer: string) => facts.previous.ledger.get(peer)?.lossScore === null;
+  const incumbents = originals.filter((peer) => isEstablished(facts.previous.ledger.get(peer)));
+  const newcomers = originals.filter((peer) => !incumbents.includes(peer));
+  const forIncumbents = Math.max(Math.ceil(INCUMBENTS_SHARE * budget), budget - newcomers.length);
+  const judged = [
+    ...[...incumbents.filter(waits), ...incumbents.filter((peer) => !waits(peer))].slice(0, forIncumbents),
+    ...newcomers,
+    ...drawn.filter(isCopy),
+  ].slice(0, budget);
+  return drawn.filter((peer) => judged.includes(peer));
+}
+
+/** True with this probability. */
+function happens(draw: Draw, probability: number): boolean {
+  return draw.integer(CHANCES) < probability * CHANCES;
+}
+const CHANCES = 1_000_000;
+
+/** The reverse of an established peer's update must do harm; where there is none, no update must change nothing. */
+function canaryIn(facts: FactsOf<"settle">, peers: readonly string[], draw: Draw): Job["canary"] {
+  const established = peers.filter((peer) => isEstablished(facts.previous.ledger.get(peer)));
+  const [peer] = draw.shuffled(established.length > 0 ? established : peers);
+  if (peer === undefined) return null;
+  return { peer, kind: established.length > 0 ? "reverse" : "nothing" };
 }

@@ -5,10 +5,12 @@
  * @module
  */
 import type {
+  AggregateSet,
   Close,
   Commit,
   Cutoff,
   DataIndex,
+  EvaluatorRecord,
   Genesis,
   LedgerEntry,
   Report,
@@ -18,6 +20,7 @@ import type {
   ShardFile,
   Submission,
 } from "../../schemas/index.ts";
+import type { StoredGuardReport } from "./gauntlet/guard.ts";
 
 /** A stored object with the hash of its body: how other objects name it. */
 export interface Fact<Body> {
@@ -41,7 +44,12 @@ export interface RunFacts {
     voidsInRow: number;
     medianNorm: number | null;
     ledger: ReadonlyMap<string, LedgerEntry>;
+    evaluators: ReadonlyMap<string, EvaluatorRecord>;
+    /** What judging one update cost; null: never measured. */
+    secondsPerUpdate: number | null;
   };
+  /** Keys that may judge in this round. */
+  evaluators: readonly string[];
   /** Why the operator paused the run; null: it is not paused. */
   paused: string | null;
   /** True: the operator aborted this round. */
@@ -79,6 +87,22 @@ export interface BaseState {
   stateHash: string;
 }
 
+/** An evaluator's report as it was stored. */
+export interface StoredReport {
+  job: string;
+  evaluator: string;
+  hash: string;
+  report: Report;
+}
+
+/** What has come since about updates that the last round used without a judgement. */
+export interface LateReports {
+  close: Close;
+  /** Ascending. */
+  peers: readonly string[];
+  reports: readonly StoredReport[];
+}
+
 export type RoundFacts = RunFacts &
   (
     | { phase: "finished" }
@@ -103,7 +127,9 @@ export type RoundFacts = RunFacts &
         phase: "evaluate";
         roster: Fact<Roster>;
         close: Fact<Close>;
-        reports: readonly { job: string; evaluator: string; hash: string; report: Report }[];
+        reports: readonly StoredReport[];
+        /** Null: the last round used nothing unjudged. */
+        late: LateReports | null;
       }
     | {
         phase: "aggregate";
@@ -111,7 +137,8 @@ export type RoundFacts = RunFacts &
         cutoff: Fact<Cutoff>;
         close: Fact<Close>;
         selection: Fact<Selection>;
-        aggregates: readonly ShardFile[];
+        aggregates: Readonly<Record<AggregateSet, readonly ShardFile[]>>;
+        guards: readonly StoredGuardReport[];
         base: BaseState | null;
       }
   );

@@ -4,19 +4,12 @@
  *
  * @module
  */
-import {
-  f32FromHex,
-  f32ToHex,
-  f64FromHex,
-  type Roster,
-  toInstant,
-  valueInRound,
-} from "../../schemas/index.ts";
+import { f32FromHex, f32ToHex, type Roster, toInstant, valueInRound } from "../../schemas/index.ts";
 import { hasPassed, rosterDeadlines } from "./deadlines.ts";
 import { count, type Decision, recorded, short, waiting } from "./decision.ts";
 import { Draw } from "./draws.ts";
 import type { AnnouncedIntent, FactsOf } from "./facts.ts";
-import { isEstablished } from "./gauntlet/peer-score.ts";
+import { isEstablished } from "./gauntlet/standing.ts";
 
 /** After so many void rounds in a row the run waits for its operator. */
 const VOIDS_THAT_PAUSE = 3;
@@ -103,12 +96,7 @@ function admitted(
   const byId = [...intents].sort((a, b) => (a.peer < b.peer ? -1 : 1));
   const { maxPeers } = facts.config.gather;
   if (byId.length <= maxPeers) return byId;
-  const established = byId.filter(({ peer }) => {
-    const entry = facts.previous.ledger.get(peer);
-    return (
-      entry !== undefined && isEstablished({ ...entry, assignmentScore: f64FromHex(entry.assignmentScore) })
-    );
-  });
+  const established = byId.filter(({ peer }) => isEstablished(facts.previous.ledger.get(peer)));
   const others = byId.filter((intent) => !established.includes(intent));
   const draw = new Draw(seed, "admission");
   const chosen = [...draw.shuffled(established), ...draw.shuffled(others)].slice(0, maxPeers);

@@ -16,7 +16,7 @@ import {
 } from "../../schemas/index.ts";
 import { decide } from "./decide.ts";
 import { initialSkill, ordinal } from "./gauntlet/rating.ts";
-import { ledgerAfter, ledgerPages } from "./ledger.ts";
+import { emptyLedger, ledgerAfter, ledgerPages } from "./ledger.ts";
 import { type FinishedRound, receiptsOf, receiptsPageOf, receiptsPages } from "./receipts.ts";
 import {
   aggregateFacts,
@@ -84,8 +84,11 @@ function finished(setting: Setting): FinishedRound {
   return { roster: evaluating.roster, close: evaluating.close, selection, manifest };
 }
 
+const ledgerWith = (entries: readonly LedgerEntry[]) => ({ ...emptyLedger, entries: ledgerFrom(entries) });
+
 function entriesAfter(setting: Setting) {
-  const entries = ledgerAfter(ledgerFrom(setting.ledger ?? []), finished(setting), settings);
+  const { entries: after } = ledgerAfter(ledgerWith(setting.ledger ?? []), finished(setting), settings);
+  const entries = [...after.values()];
   for (const entry of entries) expect(ledgerEntrySchema.parse(entry)).toEqual(entry);
   return (n: number) => {
     const found = entries.find(({ peer }) => peer === peerId(n));
@@ -220,7 +223,7 @@ describe("the ledger", () => {
   });
 
   it("keeps the entry of a peer that was not in the round, to the bit", () => {
-    const away = ledgerEntry(peerId(9), { lastRound: 1, recent: ["fault"], earned: f64ToHex(3) });
+    const away = ledgerEntry(peerId(9), { lastRound: 1, recent: ["fault"], held: f64ToHex(3) });
     expect(entriesAfter({ roster, round: 30, ledger: [away] })(9)).toEqual(away);
   });
 
@@ -239,14 +242,14 @@ describe("the ledger", () => {
 
   it("adds up what was earned, and counts rounds selected, refused and judged", () => {
     const before = ledgerEntry(peerId(1), {
-      earned: f64ToHex(2),
+      held: f64ToHex(2),
       selectedRounds: 4,
       refusedRounds: 1,
       judgedRounds: 5,
       firstRound: 3,
     });
     const after = entriesAfter({ roster: peerIds(2), round: 9, ledger: [before] })(1);
-    expect(f64FromHex(after.earned)).toBeGreaterThan(2);
+    expect(f64FromHex(after.held)).toBeGreaterThan(2);
     expect([after.selectedRounds, after.refusedRounds, after.judgedRounds]).toEqual([5, 1, 6]);
     expect([after.firstRound, after.lastRound]).toEqual([3, 9]);
     const refused = withThird("refused", wrongProof);
@@ -275,16 +278,16 @@ describe("the ledger", () => {
       roster: peerIds(2),
       others: [refusedAs(peerId(7), "refused", { code: "not-in-roster" })],
     };
-    const entries = ledgerAfter(new Map(), finished(setting), settings);
-    expect(entries.map(({ peer }) => peer)).toEqual(peerIds(2));
+    const { entries } = ledgerAfter(emptyLedger, finished(setting), settings);
+    expect([...entries.keys()]).toEqual(peerIds(2));
   });
 
   it("is a function: the same round, the same bytes, whatever the order of the entries before", () => {
-    const ledger = peerIds(6).map((peer, i) => ledgerEntry(peer, { earned: f64ToHex(i / 7) }));
+    const ledger = peerIds(6).map((peer, i) => ledgerEntry(peer, { paid: f64ToHex(i / 7) }));
     const setting: Setting = { roster, round: 5, ledger };
     const round = finished(setting);
     const bytes = (entries: readonly LedgerEntry[]) =>
-      ledgerPages(ledgerAfter(ledgerFrom(entries), structuredClone(round), settings), round).map((page) =>
+      ledgerPages(ledgerAfter(ledgerWith(entries), structuredClone(round), settings), round).map((page) =>
         Buffer.from(canonicalBytes(page)).toString(),
       );
     expect(bytes([...ledger].reverse())).toEqual(bytes(ledger));
@@ -293,10 +296,10 @@ describe("the ledger", () => {
   it("is cut into pages, ascending by id", () => {
     const ledger = peerIds(PAGE_SIZE + 1).map((peer) => ledgerEntry(peer, { lastRound: 1 }));
     const round = finished({ roster: peerIds(2), round: 2, ledger });
-    const pages = ledgerPages(ledgerAfter(ledgerFrom(ledger), round, settings), round);
+    const pages = ledgerPages(ledgerAfter(ledgerWith(ledger), round, settings), round);
     expect(pages.map(({ entries }) => entries.length)).toEqual([PAGE_SIZE, 1]);
     for (const page of pages) expect(ledgerPage.parse(page)).toEqual(page);
     expect(pages.flatMap(({ entries }) => entries.map(({ peer }) => peer))).toEqual(peerIds(PAGE_SIZE + 1));
-    expect(ledgerPages([], round)).toHaveLength(1);
+    expect(ledgerPages(emptyLedger, round)).toHaveLength(1);
   });
 });

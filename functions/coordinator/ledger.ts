@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  type EvaluatorRecord,
   f64FromHex,
   f64ToHex,
   type Genesis,
@@ -14,41 +15,78 @@ import {
   type Receipt,
   unreachable,
 } from "../../schemas/index.ts";
+import { evaluatorRecordsAfter } from "./gauntlet/evaluator-trust.ts";
+import { pay } from "./gauntlet/pay.ts";
 import { RECENT_ROUNDS } from "./gauntlet/peer-score.ts";
-import { initialSkill, unrated } from "./gauntlet/rating.ts";
+import { skillBefore, unrated } from "./gauntlet/rating.ts";
+import { standingOf } from "./gauntlet/standing.ts";
 import { type FinishedRound, receiptsOf } from "./receipts.ts";
 
 type RatingSettings = Genesis["config"]["gauntlet"]["rating"];
 
-/** Entries after the round, ascending by peer id. Peers outside its roster keep theirs, or have none. */
-export function ledgerAfter(
-  previous: ReadonlyMap<string, LedgerEntry>,
-  finished: FinishedRound,
-  settings: RatingSettings,
-): LedgerEntry[] {
-  const next = new Map(previous);
-  const members = new Set(finished.roster.body.peers.map(({ peer }) => peer));
-  for (const receipt of receiptsOf(finished).filter(({ peer }) => members.has(peer)))
-    next.set(receipt.peer, entryAfter(previous, finished, settings, receipt));
-  return [...next.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+/** What the run remembers after a round. */
+export interface Ledger {
+  /** By peer. */
+  entries: ReadonlyMap<string, LedgerEntry>;
+  /** By key. */
+  evaluators: ReadonlyMap<string, EvaluatorRecord>;
+  /** What judging one update costs; null: never measured. */
+  secondsPerUpdate: number | null;
 }
 
+export const emptyLedger: Ledger = { entries: new Map(), evaluators: new Map(), secondsPerUpdate: null };
+
+/** Last round's cost moves at most by this factor: one evaluator that lies about it must not starve the next round. */
+const COST_DRIFT = 2;
+
+/** The ledger after the round, in the order of ids. Peers outside its roster keep their entries, or have none. */
+export function ledgerAfter(previous: Ledger, finished: FinishedRound, settings: RatingSettings): Ledger {
+  const { selection } = finished;
+  const { round } = selection.body;
+  const members = new Set(finished.roster.body.peers.map(({ peer }) => peer));
+  const forfeits = new Set(selection.body.forfeits.map(({ peer }) => peer));
+  const entries = new Map(
+    [...previous.entries].map(([peer, entry]) => [
+      peer,
+      {
+        ...entry,
+        ...pay(entry, { round, share: 0, standing: entry.standing, forfeits: forfeits.has(peer) }),
+      },
+    ]),
+  );
+  for (const receipt of receiptsOf(finished).filter(({ peer }) => members.has(peer)))
+    entries.set(receipt.peer, entryAfter(entries.get(receipt.peer), finished, settings, receipt));
+  const evaluators = evaluatorRecordsAfter(previous.evaluators, round, selection.body.evaluators);
+  return {
+    entries: new Map([...entries].sort(([a], [b]) => (a < b ? -1 : 1))),
+    evaluators: new Map(evaluators.map((record) => [record.evaluator, record])),
+    secondsPerUpdate: costAfter(previous.secondsPerUpdate, selection.body.secondsPerUpdate),
+  };
+}
+
+function costAfter(before: number | null, bits: string | null): number | null {
+  if (bits === null) return before;
+  const measured = Math.max(LEAST_SECONDS, f64FromHex(bits));
+  if (before === null) return measured;
+  return Math.min(COST_DRIFT * before, Math.max(before / COST_DRIFT, measured));
+}
+/** Nothing is judged for nothing: an evaluator that says so must not make the budget endless. */
+const LEAST_SECONDS = 1e-4;
+
 function entryAfter(
-  previous: ReadonlyMap<string, LedgerEntry>,
+  before: LedgerEntry | undefined,
   { selection, manifest }: FinishedRound,
   settings: RatingSettings,
   receipt: Receipt,
 ): LedgerEntry {
   const { round } = manifest.body;
-  const before = previous.get(receipt.peer);
   const judgement = selection.body.judgements.find((one) => one.peer === receipt.peer);
-  const skill =
-    before === undefined
-      ? initialSkill(settings)
-      : { mu: f64FromHex(before.rating.mu), sigma: f64FromHex(before.rating.sigma) };
   const ratedLast = selection.body.ratedLast.find((one) => one.peer === receipt.peer);
-  const rested = unrated(skill, settings);
+  const rested = unrated(skillBefore(before, round, settings), settings);
   const what = conduct(receipt);
+  const assignmentScore = judgement?.assignmentScore ?? before?.assignmentScore ?? f64ToHex(0);
+  const judgedRounds = (before?.judgedRounds ?? 0) + (judgement === undefined ? 0 : 1);
+  const standing = standingOf({ judgedRounds, assignmentScore: f64FromHex(assignmentScore) });
   return {
     peer: receipt.peer,
     firstRound: before?.firstRound ?? round,
@@ -57,9 +95,9 @@ function entryAfter(
     awaited: what === "delivered" || what === "early-end",
     rating: judgement?.rating ??
       ratedLast?.rating ?? { mu: f64ToHex(rested.mu), sigma: f64ToHex(rested.sigma) },
-    assignmentScore: judgement?.assignmentScore ?? before?.assignmentScore ?? f64ToHex(0),
+    assignmentScore,
     countedRounds: judgement?.countedRounds ?? before?.countedRounds ?? 0,
-    judgedRounds: (before?.judgedRounds ?? 0) + (judgement === undefined ? 0 : 1),
+    judgedRounds,
     recent: [...(before?.recent ?? []), what === "early-end" ? ("absent" as const) : what].slice(
       -RECENT_ROUNDS,
     ),
@@ -72,7 +110,8 @@ function entryAfter(
     lastReason: receipt.reason,
     selectedRounds: (before?.selectedRounds ?? 0) + (receipt.verdict === "selected" ? 1 : 0),
     refusedRounds: (before?.refusedRounds ?? 0) + (receipt.verdict === "refused" ? 1 : 0),
-    earned: f64ToHex(f64FromHex(before?.earned ?? f64ToHex(0)) + f64FromHex(receipt.share)),
+    standing,
+    ...pay(before, { round, share: f64FromHex(receipt.share), standing, forfeits: false }),
   };
 }
 
@@ -95,14 +134,17 @@ function conduct(receipt: Receipt): "delivered" | "absent" | "early-end" | "faul
   }
 }
 
-/** The ledger cut into pages. */
-export function ledgerPages(entries: readonly LedgerEntry[], finished: FinishedRound): LedgerPage[] {
+/** The ledger cut into pages; what is not about peers stands on the first. */
+export function ledgerPages(ledger: Ledger, finished: FinishedRound): LedgerPage[] {
+  const entries = [...ledger.entries.values()];
   const pages = Math.max(1, Math.ceil(entries.length / PAGE_SIZE));
   return Array.from({ length: pages }, (_, page) => ({
     round: finished.manifest.body.round,
     page,
     manifest: finished.manifest.hash,
     medianNorm: finished.close.body.medianNorm,
+    secondsPerUpdate: ledger.secondsPerUpdate === null ? null : f64ToHex(ledger.secondsPerUpdate),
+    evaluators: page === 0 ? [...ledger.evaluators.values()] : [],
     entries: entries.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE),
   }));
 }

@@ -38,30 +38,46 @@ export function receiptsOf(finished: FinishedRound): Receipt[] {
 
 function receiptOf({ roster, close, selection, manifest }: FinishedRound, peer: string): Receipt {
   const settled = close.body.submissions.find((one) => one.peer === peer);
-  const receipt = { peer, commit: settled?.commit ?? null, clip: null, share: f64ToHex(0) };
+  const judgement = selection.body.judgements.find((one) => one.peer === peer) ?? null;
+  const receipt = { peer, commit: settled?.commit ?? null, clip: null, judgement, share: f64ToHex(0) };
   if (settled === undefined) {
     return { ...receipt, verdict: "absent", reason: { code: "no-commit", commitBy: roster.body.commitBy } };
   }
   if (settled.refusal !== null && settled.verdict !== "included") {
     return { ...receipt, verdict: settled.verdict, reason: settled.refusal };
   }
-  const left = selection.body.notSelected.find((one) => one.peer === peer);
-  if (left !== undefined && manifest.body.outcome !== "void") {
-    return { ...receipt, verdict: "not-selected", reason: left.reason, share: left.share };
-  }
-  const used = selection.body.selected.find((one) => one.peer === peer);
-  if (used === undefined || manifest.body.outcome === "void") {
-    const reason: VerdictReason = { code: "round-void", missingShards: manifest.body.missingShards.length };
+  const { outcome, set, missingShards, guard } = manifest.body;
+  if (outcome === "void") {
+    const reason: VerdictReason = { code: "round-void", missingShards: missingShards.length };
     return { ...receipt, verdict: "not-selected", reason };
   }
-  const judgement = selection.body.judgements.find((one) => one.peer === peer);
-  const reason: VerdictReason = {
-    code: "selected",
-    weight: f32FromHex(used.weight),
-    clip: f32FromHex(used.clip),
-    lossScore: finiteFigure(f64FromHex(judgement?.lossScore ?? f64ToHex(0))),
-  };
+  const left = selection.body.notSelected.find((one) => one.peer === peer);
+  if (left !== undefined) {
+    // Shares of a sum that the guard refused are nobody's.
+    const share = set === "established" || isRefused(manifest.body) ? receipt.share : left.share;
+    return { ...receipt, verdict: "not-selected", reason: left.reason, share };
+  }
+  const used = set === null ? undefined : selection.body[set].find((one) => one.peer === peer);
+  if (used === undefined) {
+    // Selected, but not in the sum that was published.
+    const worst = guard.find(({ passed }) => !passed)?.change ?? null;
+    const reason: VerdictReason = {
+      code: "guard-refused",
+      change: worst === null ? null : f64FromHex(worst),
+    };
+    return { ...receipt, verdict: "not-selected", reason };
+  }
+  const [weight, clip] = [f32FromHex(used.weight), f32FromHex(used.clip)];
+  const reason: VerdictReason =
+    judgement === null
+      ? { code: "selected-unjudged", weight, clip }
+      : { code: "selected", weight, clip, lossScore: finiteFigure(f64FromHex(judgement.lossScore)) };
   return { ...receipt, verdict: "selected", reason, clip: used.clip, share: used.share };
+}
+
+/** True when something was selected and no sum of it was let pass. */
+function isRefused({ outcome, guard }: Manifest): boolean {
+  return outcome === "empty" && guard.length > 0;
 }
 
 /** Receipts cut into pages. */

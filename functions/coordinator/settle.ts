@@ -18,9 +18,9 @@ import { deadlineAfter, hasPassed, isInTime } from "./deadlines.ts";
 import { count, type Decision, type Nudge, recorded, short, waiting } from "./decision.ts";
 import { evaluationPlan } from "./evaluation-plan.ts";
 import type { FactsOf, SettledCommit } from "./facts.ts";
+import { clipFactors, type MeasuredNorm, medianNorm, normRange } from "./gauntlet/clip.ts";
 import { findClusters } from "./gauntlet/copies.ts";
-import { isEstablished } from "./gauntlet/peer-score.ts";
-import { clipFactors, type MeasuredNorm, medianNorm, normRange } from "./norms.ts";
+import { isEstablished } from "./gauntlet/standing.ts";
 import { stateProof } from "./state-check.ts";
 
 type Verdict = Close["submissions"][number];
@@ -109,7 +109,7 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
     medianNorm: median === null ? null : f64ToHex(median),
     submissions,
     clusters,
-    plan: evaluationPlan(facts, seed, [...included]),
+    plan: evaluationPlan(facts, seed, [...included], clusters),
   };
 }
 
@@ -172,11 +172,9 @@ function isComplete(one: SettledCommit, shards: number): boolean {
 }
 
 function measure(facts: FactsOf<"settle">, one: SettledCommit): MeasuredNorm {
-  const entry = facts.previous.ledger.get(one.peer);
   return {
     peer: one.peer,
-    established:
-      entry !== undefined && isEstablished({ ...entry, assignmentScore: f64FromHex(entry.assignmentScore) }),
+    established: isEstablished(facts.previous.ledger.get(one.peer)),
     norm: f64FromHex(one.submission?.norm ?? f64ToHex(0)),
     tensors: (one.submission?.tensorSquaredNorms ?? []).map((bits) => Math.sqrt(f64FromHex(bits))),
   };

@@ -31,7 +31,7 @@ export interface AdvanceOptions {
   onRecord?: () => void;
   /** True: a phase was entered, and what it sets going was not asked for yet, because something failed in between. */
   owed?: boolean;
-  /** Called once with what the phase sets going, if it was entered now or is owed. */
+  /** Called with what the phase sets going, if it was entered now or is owed, and with what came up since. */
   send: (nudges: readonly Nudge[]) => Promise<void>;
   /** Given by the sweep: called with what a phase that was entered `ageMs` ago still waits for. */
   remind?: ((nudges: readonly Nudge[], ageMs: number) => Promise<void>) | undefined;
@@ -49,7 +49,10 @@ export async function advance(context: RunContext, options: AdvanceOptions): Pro
     const decision = decide(facts, asOfMs);
     if (decision.record === null || context.secrets === undefined) {
       if (recorded.length > 0 || options.owed === true) await options.send(decision.nudges);
-      else await options.remind?.(decision.nudges, asOfMs - (phaseBeganMs(facts, null) ?? 0));
+      else {
+        if (decision.followUps.length > 0) await options.send(decision.followUps);
+        await options.remind?.(decision.nudges, asOfMs - (phaseBeganMs(facts, null) ?? 0));
+      }
       if (context.secrets !== undefined) await publish(context, facts, asOfMs);
       for (const round of finished) await options.onFinished?.(round);
       return { facts, asOfMs, decision, recorded, finished };

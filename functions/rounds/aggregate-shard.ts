@@ -3,22 +3,27 @@
  *
  * @module
  */
-import { keys, OuterloopError, type ShardFile, sha256 } from "../../schemas/index.ts";
+import { type AggregateSet, keys, OuterloopError, type ShardFile, sha256 } from "../../schemas/index.ts";
 import { readFact, readForeignFact, writeDerived, writeDerivedFact } from "./objects.ts";
 import type { RunContext } from "./run-context.ts";
 
 /** Writes the aggregate and, after it, its record. Returns false when there is nothing to aggregate. */
-export async function aggregateShard(context: RunContext, round: number, shard: number): Promise<boolean> {
+export async function aggregateShard(
+  context: RunContext,
+  round: number,
+  shard: number,
+  set: AggregateSet,
+): Promise<boolean> {
   const { run, codec, layout, store } = context;
   const selection = await readFact(context, "selection", keys.selection(run, round));
   const roster = await readFact(context, "roster", keys.roster(run, round));
-  if (selection === null || roster === null || selection.body.outcome === "empty") return false;
-  const recordKey = keys.aggregateRecord(run, round, shard);
+  if (selection === null || roster === null || selection.body[set].length === 0) return false;
+  const recordKey = keys.aggregateRecord(run, round, shard, set);
   if ((await readFact(context, "aggregate-record", recordKey)) !== null) return true;
 
   const expected = { layout, shard, round, k: roster.body.keep };
   const entries = await Promise.all(
-    selection.body.selected.map(async ({ peer, coefficient }) => {
+    selection.body[set].map(async ({ peer, coefficient }) => {
       const commit = await readForeignFact(context, "commit", keys.commit(run, round, peer), peer);
       const committed = commit?.body.shards.find((one) => one.shard === shard);
       const key = keys.upload(run, round, peer, shard);
@@ -39,8 +44,8 @@ export async function aggregateShard(context: RunContext, round: number, shard: 
     }),
   );
   const bytes = codec.buildAggregate({ ...expected, entries });
-  await writeDerived(context, keys.aggregate(run, round, shard), bytes);
+  await writeDerived(context, keys.aggregate(run, round, shard, set), bytes);
   const file: ShardFile = { shard, sha256: sha256(bytes), sizeBytes: bytes.length };
-  await writeDerivedFact(context, "aggregate-record", recordKey, { round, ...file });
+  await writeDerivedFact(context, "aggregate-record", recordKey, { round, set, ...file });
   return true;
 }

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Genesis, keys, type LedgerEntry, type Manifest } from "../../schemas/index.ts";
+import { f64FromHex, type Genesis, keys, type LedgerPage, type Manifest } from "../../schemas/index.ts";
 import type { Fact } from "../coordinator/facts.ts";
-import { ledgerAfter } from "../coordinator/ledger.ts";
+import { emptyLedger, type Ledger, ledgerAfter } from "../coordinator/ledger.ts";
 import type { FinishedRound } from "../coordinator/receipts.ts";
 import { readFact, requireFact } from "./objects.ts";
 import type { RunContext } from "./run-context.ts";
@@ -28,26 +28,22 @@ export async function readFinishedRound(context: RunContext, round: number): Pro
 }
 
 /**
- * The ledger after a round, as a map by peer. Computed from the newest ledger there is: written pages are only a
- * short cut, so a crash between manifest and ledger costs nothing.
+ * The ledger after a round. Computed from the newest ledger there is: written pages are only a short cut, so a crash
+ * between manifest and ledger costs nothing.
  */
-export async function ledgerOf(
-  context: RunContext,
-  round: number,
-): Promise<ReadonlyMap<string, LedgerEntry>> {
-  if (round === 0) return new Map();
+export async function ledgerOf(context: RunContext, round: number): Promise<Ledger> {
+  if (round === 0) return emptyLedger;
   const ledger = await context.cache.through(`ledger of ${round}`, async () => {
     const written = await readLedgerPages(context, round);
     if (written !== null) return written;
     const previous = await ledgerOf(context, round - 1);
-    const entries = ledgerAfter(
+    return ledgerAfter(
       previous,
       await readFinishedRound(context, round),
       ratingSettings(context.genesis.body),
     );
-    return new Map(entries.map((entry) => [entry.peer, entry]));
   });
-  return ledger ?? new Map();
+  return ledger ?? emptyLedger;
 }
 
 /** Ratings start from, and drift by, what the genesis says: they must mean the same over the whole run. */
@@ -56,11 +52,18 @@ export function ratingSettings(genesis: Genesis): Genesis["config"]["gauntlet"][
 }
 
 /** Pages are written last page first, so the first one stands for all. */
-async function readLedgerPages(context: RunContext, round: number): Promise<Map<string, LedgerEntry> | null> {
-  const entries = new Map<string, LedgerEntry>();
-  for (let page = 0; ; page++) {
-    const fact = await readFact(context, "ledger", keys.ledger(context.run, round, page));
-    if (fact === null) return page === 0 ? null : entries;
-    for (const entry of fact.body.entries) entries.set(entry.peer, entry);
+async function readLedgerPages(context: RunContext, round: number): Promise<Ledger | null> {
+  const pages: LedgerPage[] = [];
+  for (;;) {
+    const fact = await readFact(context, "ledger", keys.ledger(context.run, round, pages.length));
+    if (fact === null) break;
+    pages.push(fact.body);
   }
+  const [first] = pages;
+  if (first === undefined) return null;
+  return {
+    entries: new Map(pages.flatMap(({ entries }) => entries.map((entry) => [entry.peer, entry] as const))),
+    evaluators: new Map(first.evaluators.map((record) => [record.evaluator, record])),
+    secondsPerUpdate: first.secondsPerUpdate === null ? null : f64FromHex(first.secondsPerUpdate),
+  };
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  type AggregateSet,
   close as closeSchema,
   f32FromHex,
   head as headSchema,
@@ -15,7 +16,7 @@ import {
 } from "../../schemas/index.ts";
 import { decide } from "../coordinator/decide.ts";
 import type { RoundFacts } from "../coordinator/facts.ts";
-import { ledgerAfter, ledgerPages } from "../coordinator/ledger.ts";
+import { emptyLedger, ledgerAfter, ledgerPages } from "../coordinator/ledger.ts";
 import { receiptsOf } from "../coordinator/receipts.ts";
 import { closeLink, rosterLink, verifiesLink } from "../coordinator/seed-chain.ts";
 import {
@@ -44,6 +45,7 @@ type Event =
   | { kind: "deliver"; message: number; twice: boolean; to: number }
   | { kind: "lose"; message: number }
   | { kind: "report"; evaluator: number; job: number; gains: (number | null)[] }
+  | { kind: "guard"; evaluator: number; set: AggregateSet; change: number | null }
   | { kind: "tick" | "sweep" | "crash"; process: number }
   | { kind: "pause" | "resume" }
   | { kind: "abort"; meant: boolean };
@@ -79,6 +81,15 @@ const event: fc.Arbitrary<Event> = fc.oneof(
       gains: fc.array(fc.constantFrom(0.1, 0.2, 0.1, 0.3, 0, -0.1, null), { minLength: 1, maxLength: 4 }),
     }),
   },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: kind("guard"),
+      evaluator: fc.nat(1),
+      set: fc.constantFrom("selected" as const, "established" as const),
+      change: fc.constantFrom(-0.1, -0.1, 0, 2, null),
+    }),
+  },
   { weight: 20, arbitrary: fc.record({ kind: kind("tick"), process }) },
   { weight: 8, arbitrary: fc.record({ kind: kind("sweep", "crash"), process }) },
   { weight: 2, arbitrary: fc.record({ kind: kind("pause", "resume", "resume") }) },
@@ -108,6 +119,7 @@ const REFUSALS = [
   "wrong-manifest",
   "round-not-open",
   "no-close",
+  "no-selection",
   "wrong-report",
 ];
 
@@ -150,6 +162,8 @@ class Story {
         return world.upload(someone, event.shard, event);
       case "report":
         return refusable(world.report(event.evaluator, event.job, event.gains));
+      case "guard":
+        return refusable(world.guard(event.evaluator, event.set, event.change));
       case "deliver": {
         if (messages.length === 0) return;
         const at = event.message % messages.length;
@@ -198,7 +212,10 @@ class Story {
       await world.control({ kind: "resume" });
       const closed = (await world.store.head(keys.close(world.run, round))) !== null;
       const work = closed
-        ? [0, 1, 2].map((job) => refusable(world.report(0, job, [0.1, 0.2])))
+        ? [0, 1].flatMap((evaluator) => [
+            ...[0, 1, 2].map((job) => refusable(world.report(evaluator, job, [0.1, 0.2]))),
+            refusable(world.guard(evaluator, "selected", -0.1)),
+          ])
         : world.peers.map((one) => refusable(world.takePart(one)));
       const bodies = world.messages.splice(0);
       await world.interleaver.run([
@@ -237,7 +254,7 @@ async function checkHistory(world: RunInMemory): Promise<void> {
   const { seedChain } = reader.genesis.body;
   const anchor = { index: 0, link: seedChain.anchor };
   let previous = reader.genesis.hash;
-  let ledger: ReadonlyMap<string, ReturnType<typeof ledgerAfter>[number]> = new Map();
+  let ledger = emptyLedger;
   for (let round = 1; round <= memoryRunConfig.rounds; round++) {
     const finished = await readFinishedRound(reader, round);
     const { roster, close, selection, manifest } = finished;
@@ -275,9 +292,8 @@ async function checkHistory(world: RunInMemory): Promise<void> {
     }
 
     // The ledger is a function of the ledger before and this round.
-    const entries = ledgerAfter(ledger, finished, ratingSettings(reader.genesis.body));
-    ledger = new Map(entries.map((entry) => [entry.peer, entry]));
-    for (const page of ledgerPages(entries, finished)) {
+    ledger = ledgerAfter(ledger, finished, ratingSettings(reader.genesis.body));
+    for (const page of ledgerPages(ledger, finished)) {
       const stored = await world.store.get(keys.ledger(world.run, round, page.page));
       const expected = signToBytes("ledger", world.run, page, memoryRunSecrets.coordinator);
       expect(Buffer.from(stored?.bytes ?? []).equals(Buffer.from(expected))).toBe(true);
@@ -286,7 +302,7 @@ async function checkHistory(world: RunInMemory): Promise<void> {
 }
 
 const FACTS =
-  /\/(genesis|roster|cutoff|close|selection|manifest|commit)\.json$|\/(data|peers|intents|reports|controls)\/|^uploads\/|states\/00000000/;
+  /\/(genesis|roster|cutoff|close|selection|manifest|commit)\.json$|\/(data|peers|intents|reports|guards|controls)\/|^uploads\/|states\/00000000/;
 
 /** All that is derived comes out with equal bytes when somebody else derives it again from the facts alone. */
 async function checkDerived(world: RunInMemory): Promise<void> {
@@ -304,7 +320,11 @@ async function checkDerived(world: RunInMemory): Promise<void> {
   }
   for (let round = 1; round <= memoryRunConfig.rounds; round++) {
     for (const { number } of context.layout.shards) {
-      await aggregateShard(context, round, number);
+      for (const set of ["selected", "established"] as const) {
+        // The second sum is made only where the guard has refused the first.
+        const record = keys.aggregateRecord(world.run, round, number, set);
+        if (objects.has(record)) await aggregateShard(context, round, number, set);
+      }
       await writeStateShard(context, round, number);
     }
     await publishRound(context, round);

@@ -5,7 +5,7 @@ import type { Queue } from "../storage/queue.ts";
 import { createNudger, type NudgerOptions } from "./nudger.ts";
 
 const RUN = `run-${"0".repeat(32)}`;
-const job: Nudge = { queue: "jobs", message: { type: "judge", run: RUN, round: 1, job: "1" } };
+const job: Nudge = { queue: "jobs", message: { type: "judge", run: RUN, round: 1, job: "1", others: [] } };
 const shard: Nudge = { queue: "shards", message: { type: "state", run: RUN, round: 1, shard: 0 } };
 
 let nowMs: number;
@@ -51,7 +51,7 @@ describe("a nudger", () => {
     await nudger.remind([job], 61_000);
     expect(sent).toEqual(["shards", "jobs"]);
 
-    const other: Nudge = { ...job, message: { type: "held-out", run: RUN, round: 1 } };
+    const other: Nudge = { queue: "jobs", message: { type: "held-out", run: RUN, round: 1 } };
     await nudger.send([other]);
     expect(sent).toHaveLength(3);
   });

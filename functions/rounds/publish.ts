@@ -37,7 +37,7 @@ export async function publish(context: RunContext, facts: RoundFacts, asOfMs: nu
  */
 export async function publishRound(context: RunContext, round: number): Promise<void> {
   const finished = await readFinishedRound(context, round);
-  const entries = [...(await ledgerOf(context, round)).values()];
+  const ledger = await ledgerOf(context, round);
   const alarms: unknown[] = [];
   const write: typeof writeDerivedFact = (...args) =>
     writeDerivedFact(...args).catch((error: unknown) => {
@@ -47,7 +47,7 @@ export async function publishRound(context: RunContext, round: number): Promise<
   for (const page of receiptsPages(finished)) {
     await write(context, "receipts", keys.receipts(context.run, round, page.page), page);
   }
-  for (const page of ledgerPages(entries, finished).reverse()) {
+  for (const page of ledgerPages(ledger, finished).reverse()) {
     await write(context, "ledger", keys.ledger(context.run, round, page.page), page);
   }
   if (alarms.length > 0) throw alarms[0];

@@ -4,9 +4,11 @@
  * @module
  */
 import {
+  type AggregateSet,
   f64FromHex,
   keys,
   type Manifest,
+  parseGuardKey,
   parseIntentKey,
   parseReportKey,
   parseSubmissionKey,
@@ -28,15 +30,17 @@ import type {
   AnnouncedIntent,
   BaseState,
   Fact,
+  LateReports,
   RoundFacts,
   RunFacts,
   SettledCommit,
   StoredCommit,
 } from "../coordinator/facts.ts";
+import type { StoredGuardReport } from "../coordinator/gauntlet/guard.ts";
 import { closeLink, rosterLink } from "../coordinator/seed-chain.ts";
 import { proofRanges } from "../coordinator/state-check.ts";
 import { listAll } from "../storage/object-store.ts";
-import { acceptableReport } from "./accept-report.ts";
+import { acceptableGuard, acceptableReport } from "./accept-report.ts";
 import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
 import { inParallel } from "./in-parallel.ts";
 import { readFact, readForeignFact } from "./objects.ts";
@@ -105,14 +109,12 @@ async function readRound(context: RunContext, round: number): Promise<RoundFacts
 
   const selection = await readFact(context, "selection", keys.selection(run, round));
   if (selection === null) {
-    const evaluators = keysInRound(context.genesis.body, controls, round).evaluators;
     const base = await readBase(context, round);
-    const reports = await readReports(context, round, evaluators, {
-      close,
-      stateHash: base?.stateHash ?? null,
-    });
-    return { ...common, phase: "evaluate", roster, close, reports };
+    const expected = { close, stateHash: base?.stateHash ?? null };
+    const reports = await readReports(context, round, common.evaluators, expected);
+    return { ...common, phase: "evaluate", roster, close, reports, late: await readLate(context, common) };
   }
+  const base = await readBase(context, round);
   return {
     ...common,
     phase: "aggregate",
@@ -120,9 +122,33 @@ async function readRound(context: RunContext, round: number): Promise<RoundFacts
     cutoff,
     close,
     selection,
-    aggregates: await readAggregates(context, round),
-    base: await readBase(context, round),
+    aggregates: {
+      selected: await readAggregates(context, round, "selected"),
+      // Nobody writes it before the guard has refused the other.
+      established: await readAggregates(context, round, "established"),
+    },
+    guards: await readGuards(context, round, common.evaluators, {
+      selection: selection.hash,
+      stateHash: base?.stateHash ?? null,
+      sequences: close.body.plan.anchor.length,
+    }),
+    base,
   };
+}
+
+/** What came of the updates that the last round used without a judgement. */
+async function readLate(context: RunContext, facts: RunFacts): Promise<LateReports | null> {
+  const round = facts.round - 1;
+  if (round === 0) return null;
+  const { close, selection, manifest } = await readFinishedRound(context, round);
+  const { set } = manifest.body;
+  const used = set === null ? [] : selection.body[set];
+  const peers = used.filter(({ judged }) => !judged).map(({ peer }) => peer);
+  if (peers.length === 0) return null;
+  const base = await readBase(context, round);
+  const expected = { close, stateHash: base?.stateHash ?? null };
+  // What has come by now counts: a later reader may find more, so this listing is not kept.
+  return { close: close.body, peers, reports: await readReports(context, round, facts.evaluators, expected) };
 }
 
 async function readRunFacts(
@@ -134,7 +160,10 @@ async function readRunFacts(
   const { config, hash } = latestConfig(genesis.body, controls);
   const last = round === 1 ? null : await readFinishedRound(context, round - 1);
   const manifest: Fact<Manifest> | null = last?.manifest ?? null;
-  const medianNorm = await lastMedianNorm(context, round - 1);
+  const [medianNorm, ledger] = await Promise.all([
+    lastMedianNorm(context, round - 1),
+    ledgerOf(context, round - 1),
+  ]);
   return {
     run: context.run,
     genesis: genesis.body,
@@ -150,8 +179,11 @@ async function readRunFacts(
           ? 0
           : manifest.body.voidsInRow,
       medianNorm,
-      ledger: await ledgerOf(context, round - 1),
+      ledger: ledger.entries,
+      evaluators: ledger.evaluators,
+      secondsPerUpdate: ledger.secondsPerUpdate,
     },
+    evaluators: keysInRound(genesis.body, controls, round).evaluators,
     paused: pausedBecause(controls),
     aborted: isAborted(controls, round),
     ...(secrets !== undefined && closeLink(round) <= genesis.body.seedChain.links
@@ -244,11 +276,28 @@ async function readReports(
   return reports.flat();
 }
 
-async function readAggregates(context: RunContext, round: number): Promise<ShardFile[]> {
+async function readGuards(
+  context: RunContext,
+  round: number,
+  evaluators: readonly string[],
+  expected: Parameters<typeof acceptableGuard>[1],
+): Promise<StoredGuardReport[]> {
+  const listed = await Array.fromAsync(listAll(context.store, prefixes.guards(context.run, round)));
+  const reports = await inParallel(listed, async ({ key }): Promise<StoredGuardReport[]> => {
+    const parsed = parseGuardKey(key);
+    if (parsed === null || !evaluators.includes(parsed.evaluator)) return [];
+    const report = await readForeignFact(context, "guard", key, parsed.evaluator);
+    if (report === null || acceptableGuard(report.body, expected) !== null) return [];
+    return [{ ...parsed, hash: report.hash, report: report.body }];
+  });
+  return reports.flat();
+}
+
+async function readAggregates(context: RunContext, round: number, set: AggregateSet): Promise<ShardFile[]> {
   const { run, layout } = context;
   const records = await Promise.all(
     layout.shards.map(({ number }) =>
-      readFact(context, "aggregate-record", keys.aggregateRecord(run, round, number)),
+      readFact(context, "aggregate-record", keys.aggregateRecord(run, round, number, set)),
     ),
   );
   return records.flatMap((record) => {

@@ -44,9 +44,9 @@ async function applyRound(
   const { run, codec, layout, store } = context;
   const manifest = await readManifest(context, round);
   if (manifest === null) return false;
-  const { outcome, aggregates, alpha, keep } = manifest.body;
-  if (outcome !== "applied") return true;
-  const key = keys.aggregate(run, round, shard);
+  const { outcome, set, aggregates, alpha, keep } = manifest.body;
+  if (outcome !== "applied" || set === null) return true;
+  const key = keys.aggregate(run, round, shard, set);
   const file = aggregates.find((one) => one.shard === shard);
   const object = await store.get(key);
   if (object === null || sha256(object.bytes) !== file?.sha256) {

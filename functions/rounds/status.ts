@@ -21,7 +21,7 @@ import { decide } from "../coordinator/decide.ts";
 import type { RoundFacts } from "../coordinator/facts.ts";
 import { finiteFigure } from "../coordinator/gauntlet/losses.ts";
 import { RECENT_ROUNDS, scoreFactors } from "../coordinator/gauntlet/peer-score.ts";
-import { lowerMedian } from "../coordinator/norms.ts";
+import { lowerMedian } from "../coordinator/gauntlet/robust.ts";
 import { receiptsOf } from "../coordinator/receipts.ts";
 import { phaseBeganMs, whatHappensThen } from "../coordinator/why.ts";
 import { listAll } from "../storage/object-store.ts";
@@ -58,7 +58,7 @@ export async function readStatus(context: RunContext, from?: number): Promise<Ru
     parameters: context.layout.parameters,
     initialHeldOutLoss: await heldOutLoss(context, 0),
     history: await historyOf(context, last),
-    standings: standingsOf([...(await ledgerOf(context, last)).values()], last),
+    standings: standingsOf([...(await ledgerOf(context, last)).entries.values()], last),
   };
 }
 
@@ -90,7 +90,7 @@ function progressOf(facts: RoundFacts): RunStatus["progress"] {
       const complete = submissions.filter(({ verdict }) => verdict === "included").length;
       const reported =
         facts.phase === "evaluate" ? new Set(facts.reports.map(({ job }) => job)).size : plan.jobs.length;
-      const aggregated = facts.phase === "aggregate" ? facts.aggregates.length : 0;
+      const aggregated = facts.phase === "aggregate" ? aggregatedOf(facts) : 0;
       return {
         ...none,
         ...inRoster(facts),
@@ -102,6 +102,11 @@ function progressOf(facts: RoundFacts): RunStatus["progress"] {
       };
     }
   }
+}
+
+/** Shards of the sum that is worked on: the second one once the guard has refused the first. */
+function aggregatedOf({ aggregates }: Extract<RoundFacts, { phase: "aggregate" }>): number {
+  return (aggregates.established.length > 0 ? aggregates.established : aggregates.selected).length;
 }
 
 function inRoster(facts: Exclude<RoundFacts, { phase: "gather" | "finished" }>) {
@@ -212,7 +217,10 @@ function standingOf(entry: LedgerEntry, round: number): Standing {
     assignmentScore,
     presence: factors.presence,
     penalty: factors.penalty,
-    earned: f64FromHex(entry.earned),
+    standing: entry.standing,
+    earned: f64FromHex(entry.paid) + f64FromHex(entry.held),
+    held: f64FromHex(entry.held),
+    forfeited: f64FromHex(entry.forfeited),
     selectedRounds: entry.selectedRounds,
     refusedRounds: entry.refusedRounds,
     lastRound: entry.lastRound,

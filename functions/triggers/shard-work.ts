@@ -14,7 +14,8 @@ export async function shardWork(
 ): Promise<void> {
   const context = await environment.run(work.run);
   if (work.type === "aggregate") {
-    if (await aggregateShard(context, work.round, work.shard)) await sendTick(environment.ticks, work.run);
+    if (await aggregateShard(context, work.round, work.shard, work.set))
+      await sendTick(environment.ticks, work.run);
   } else if (await writeStateShard(context, work.round, work.shard)) {
     // A settlement may be waiting for this state.
     await sendTick(environment.ticks, work.run);

@@ -228,7 +228,7 @@ describe("unknown", () => {
       await run.store.putIfAbsent(keys.upload(run.run, 1, cat.publicKey, shard), bytes);
     await toTheEnd();
     expect(await verdictOf(cat)).toMatchObject({ verdict: "not-checked" });
-    const entry = (await ledgerOf(run.deciding, 1)).get(cat.publicKey);
+    const entry = (await ledgerOf(run.deciding, 1)).entries.get(cat.publicKey);
     expect(entry?.recent).not.toContain("fault");
     expect(entry?.awaited).toBe(true);
   });
@@ -262,7 +262,7 @@ describe("unknown", () => {
 describe("away", () => {
   it("after a month's pause, with all old uploads gone, the run goes on and who is new catches up [Templar #165, #195]", async () => {
     await run.toClose([ann, ben]);
-    await run.toManifest(judge);
+    await run.toManifest();
     run.passTime(31 * 24 * 3_600_000);
     // What a lifecycle rule removes by then.
     for (const key of await run.objects()) if (key.startsWith("uploads/")) await run.store.delete(key);
@@ -270,7 +270,7 @@ describe("away", () => {
     // ann is waited for as long as announcing may take.
     run.passTime(60_000);
     await run.toClose([ben, cat], 2);
-    await run.toManifest(judge, 2);
+    await run.toManifest(2);
 
     const host = { ...systemHost, fetch: run.fetch };
     const view = await openRunView(createApiClient({ coordinator: ORIGIN, host }), run.run);

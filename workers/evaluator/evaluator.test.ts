@@ -6,30 +6,36 @@ import { type ApiClient, createApiClient } from "../../functions/api/client.ts";
 import { ApiRun, keyOf, ORIGIN } from "../../functions/api/testing/api-run.ts";
 import { createMemoryQueue } from "../../functions/storage/memory-queue.ts";
 import type { Queue } from "../../functions/storage/queue.ts";
-import { isOuterloopError, keys, type Report, sha256 } from "../../schemas/index.ts";
+import {
+  type Close,
+  f32ToHex,
+  f64ToHex,
+  isOuterloopError,
+  keys,
+  type ModelSpec,
+  type Report,
+  sha256,
+} from "../../schemas/index.ts";
 import type { LossModel } from "../model/index.ts";
 import { downloadState } from "../replica/parameters.ts";
 import { openRunView, type RunView } from "../replica/run-view.ts";
 import { runEvaluator } from "./evaluator.ts";
 import { openModel } from "./open-model.ts";
 import { createParameterWindow } from "./parameter-window.ts";
-import { downloadPayloads, triedParameters } from "./try-update.ts";
+import { type Payload, payloadsOf } from "./payloads.ts";
+import { createTrial } from "./trial.ts";
 
 // The model is not what is looked at here: a loss that any change of the parameters changes is enough.
 vi.mock("../model/index.ts", async (original) => ({
   ...(await original<typeof import("../model/index.ts")>()),
-  createLossModel: async (): Promise<LossModel> =>
-    ({
-      losses: async (theta: Float32Array, batch: { sequences?: number } & ArrayLike<unknown>) =>
-        new Float32Array(lossCount(batch)).fill(
-          5 + theta.reduce((sum, value) => sum + value, 0) / theta.length,
-        ),
-      close: async () => {},
-    }) as unknown as LossModel,
+  createLossModel: async ({ sequenceLength }: ModelSpec): Promise<LossModel> => ({
+    losses: async (theta, { inputs }) =>
+      new Float32Array(inputs.length / sequenceLength).fill(
+        5 + theta.reduce((sum, value) => sum + value, 0) / theta.length,
+      ),
+    close: async () => {},
+  }),
 }));
-
-let expectedLosses = 0;
-const lossCount = (_: unknown) => expectedLosses;
 
 const peers = [keyOf("ann"), keyOf("ben")];
 const [ann] = peers as [(typeof peers)[0]];
@@ -96,14 +102,35 @@ function shortQueue(): Queue {
 describe("the payloads of a job", () => {
   beforeEach(() => run.toClose(peers));
   const wanted = peers.map(({ publicKey }) => publicKey);
+  const payloads = async (from: RunView = view, close?: Close, of = wanted) =>
+    Array.fromAsync(payloadsOf(from, close ?? (await run.close()), (await run.roster()).keep, of));
 
   it("are those that were committed", async () => {
-    const payloads = await downloadPayloads(view, await run.close(), wanted);
-    for (const [i, { peer, shards }] of payloads.entries()) {
+    for (const [i, { peer, shards }] of (await payloads()).entries()) {
       expect(peer).toBe(wanted[i]);
       const sent = await run.payload(peers[i] ?? ann);
-      expect(shards.map((bytes) => sha256(bytes))).toEqual(sent.map((bytes) => sha256(bytes)));
+      expect(shards.map((shard) => shard.sha256)).toEqual(sent.map((bytes) => sha256(bytes)));
     }
+  });
+
+  it("come one after the other, the next one while the last one is worked on", async () => {
+    const asked: string[] = [];
+    const watched: ApiClient = {
+      ...api,
+      readTickets: (id, keysAsked) => {
+        asked.push(keysAsked[0] ?? "");
+        return api.readTickets(id, keysAsked);
+      },
+    };
+    const coming = payloadsOf(
+      { ...view, api: watched },
+      await run.close(),
+      (await run.roster()).keep,
+      wanted,
+    );
+    await coming.next();
+    expect(asked).toHaveLength(2);
+    await coming.return(undefined);
   });
 
   it.each(["upload", "commit", "nothing", "another's"])(
@@ -126,32 +153,55 @@ describe("the payloads of a job", () => {
         if (one === undefined) throw new Error("no ticket");
         return one.ticket;
       };
-      const download = async () =>
-        downloadPayloads({ ...view, api: lying }, await run.close(), wanted.slice(0, 1));
+      const download = () => payloads({ ...view, api: lying }, undefined, wanted.slice(0, 1));
       expect(await codeOf(download)).toBe("wrong-payload");
     },
   );
 
-  it("are tried on a copy of the parameters", async () => {
-    const close = await run.close();
-    const [payload] = await downloadPayloads(view, close, wanted);
-    const base = await downloadState(view, 0);
-    if (payload === undefined || base === null) throw new Error("both are there");
-    const before = base.theta.slice();
-    const tried = triedParameters(view, base.theta, close, (await run.roster()).keep, payload);
-    expect(base.theta).toEqual(before);
-    expect(tried).not.toEqual(before);
-  });
-
   it("of who was not included cannot be tried", async () => {
     const close = await run.close();
-    const [payload] = await downloadPayloads(view, close, wanted);
-    const base = await downloadState(view, 0);
-    if (payload === undefined || base === null) throw new Error("both are there");
     const without = { ...close, submissions: close.submissions.map((one) => ({ ...one, clip: null })) };
-    const attempt = async () =>
-      triedParameters(view, base.theta, without, (await run.roster()).keep, payload);
-    expect(await codeOf(attempt)).toBe("wrong-payload");
+    expect(await codeOf(() => payloads(view, without))).toBe("wrong-payload");
+  });
+});
+
+describe("a trial", () => {
+  beforeEach(() => run.toClose(peers));
+
+  it("leaves no trace: the same update gives the same parameters, whatever was tried between", async () => {
+    const { keep, alpha } = await run.roster();
+    const base = await downloadState(view, 0);
+    if (base === null) throw new Error("round 0 is published");
+    const wanted = peers.map(({ publicKey }) => publicKey);
+    const payloads = await Array.fromAsync(payloadsOf(view, await run.close(), keep, wanted));
+    const [one, other] = payloads as [Payload, Payload];
+    const before = base.theta.slice();
+    const trial = createTrial(view, base.theta);
+    const first = trial.update(one, -0.5).slice();
+    trial.update(other, -1e30);
+    const weight = f32ToHex(0.5);
+    const used = wanted.map((peer) => ({
+      ...{ peer, weight, clip: f32ToHex(1), coefficient: weight, share: f64ToHex(0), judged: true },
+    }));
+    trial.outerStep(payloads, used, { round: 1, keep, alpha });
+    expect(trial.update(one, -0.5)).toEqual(first);
+    expect(first).not.toEqual(before);
+    expect(trial.update(one, 0)).toEqual(before);
+    expect(base.theta).toEqual(before);
+  });
+
+  it("of a sum that is not finite gives nothing, and does not throw", async () => {
+    const { keep } = await run.roster();
+    const base = await downloadState(view, 0);
+    if (base === null) throw new Error("round 0 is published");
+    const wanted = peers.map(({ publicKey }) => publicKey);
+    const payloads = await Array.fromAsync(payloadsOf(view, await run.close(), keep, wanted));
+    const huge = f32ToHex(3e38);
+    const used = wanted.map((peer) => ({
+      ...{ peer, weight: huge, clip: f32ToHex(1), coefficient: huge, share: f64ToHex(0), judged: true },
+    }));
+    const step = { round: 1, keep, alpha: f32ToHex(3e38) };
+    expect(createTrial(view, base.theta).outerStep(payloads, used, step)).toBeNull();
   });
 });
 
@@ -172,9 +222,8 @@ describe("an evaluator", () => {
     const close = await run.close();
     const [job] = close.plan.jobs;
     if (job === undefined) throw new Error("round 1 has a job");
-    expectedLosses = close.plan.anchor.length + job.owned.flat().length;
     const queue = shortQueue();
-    await queue.send(JSON.stringify({ type: "judge", run: run.run, round: 1, job: job.job }));
+    await queue.send(JSON.stringify({ type: "judge", run: run.run, round: 1, job: job.job, others: [] }));
     const key = keys.report(run.run, 1, job.job, judge.publicKey);
     await workOn(queue, async () => (await run.store.head(key)) !== null);
     const object = await run.store.get(key);
@@ -216,7 +265,7 @@ describe("an evaluator", () => {
         return queue.extend(message, leaseSeconds);
       },
     };
-    await queue.send(JSON.stringify({ type: "judge", run: run.run, round: 1, job: "0000" }));
+    await queue.send(JSON.stringify({ type: "judge", run: run.run, round: 1, job: "0000", others: [] }));
     await workOn(watched, async () => givenBack > 0);
     expect(givenBack).toBeGreaterThan(0);
   });

@@ -20,7 +20,7 @@ import type { Tokens } from "../replica/tokens.ts";
 import { doJob, type EvaluatorTools } from "./jobs.ts";
 import { createParameterWindow } from "./parameter-window.ts";
 
-/** A lease lasts half an evaluation window, within these bounds: a job of a dead evaluator comes back in time. */
+/** A lease lasts half the shortest window it must fit, within these bounds: a job of a dead evaluator comes back in time. */
 const LEASE_SECONDS = { shortest: 5, longest: 60 };
 const LONG_POLL_SECONDS = 10;
 const ANSWERED_AT_ONCE_MS = 500;
@@ -31,6 +31,7 @@ const UNKNOWN_SECONDS = 5;
 /** What a job can end with while the evaluator itself is well; after anything else the process had better begin anew. */
 const JOB_FAULTS = [
   "not-yet",
+  "somebody-elses",
   "lease-lost",
   "wrong-payload",
   "wrong-report",
@@ -38,7 +39,7 @@ const JOB_FAULTS = [
   "wrong-manifest",
   "wrong-state",
 ];
-/** How soon a job that came too early may come again. */
+/** How soon a job that came too early, or that is for somebody else, may come again. */
 const TOO_EARLY_SECONDS = 1;
 
 export interface EvaluatorOptions {
@@ -66,12 +67,13 @@ export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
     parameters: createParameterWindow(view),
     report,
     reported: new Set(),
+    bench: null,
   };
   const queue = api.jobs(run);
-  const { evaluationSeconds } = view.genesis.body.config.windows;
+  const { evaluationSeconds, aggregationSeconds } = view.genesis.body.config.windows;
   const leaseSeconds = Math.min(
     LEASE_SECONDS.longest,
-    Math.max(LEASE_SECONDS.shortest, evaluationSeconds / 2),
+    Math.max(LEASE_SECONDS.shortest, Math.min(evaluationSeconds, aggregationSeconds) / 2),
   );
   report({ kind: "ready", who: key.publicKey });
   try {
@@ -89,7 +91,7 @@ export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
   }
 }
 
-/** Waits for a job and does it. */
+/** Waits for a job and does it. First it catches up: who is behind would hold jobs that others could do. */
 async function takeJob(
   tools: EvaluatorTools,
   queue: Queue,
@@ -97,6 +99,7 @@ async function takeJob(
   signal: AbortSignal,
 ): Promise<void> {
   const { host } = tools.view.api;
+  await tools.parameters.catchUp();
   const askedAtMs = host.now();
   const messages = await queue.receive({ max: 1, leaseSeconds, waitSeconds: LONG_POLL_SECONDS });
   for (const message of messages) await work(tools, queue, message, leaseSeconds);
@@ -120,7 +123,7 @@ async function work(
     await queue.ack(message);
   } catch (error) {
     if (!isOuterloopError(error) || !JOB_FAULTS.includes(error.code)) throw error;
-    if (error.code !== "not-yet") {
+    if (error.code !== "not-yet" && error.code !== "somebody-elses") {
       tools.report({ kind: "note", text: `${job.data.type} of round ${job.data.round}: ${error.message}` });
     }
     await giveBack(queue, message, TOO_EARLY_SECONDS);

@@ -12,6 +12,8 @@ const KEPT_STATES = 2;
 export interface ParameterWindow {
   /** Parameters after a round: kept, followed from the newest one kept, or downloaded. `not-yet`: not published. */
   after(round: number): Promise<AgreedParameters>;
+  /** Follows the chain to its end, from what is kept or from the newest published state. */
+  catchUp(): Promise<void>;
 }
 
 export function createParameterWindow(view: RunView): ParameterWindow {
@@ -28,6 +30,12 @@ export function createParameterWindow(view: RunView): ParameterWindow {
     return (await downloadState(view, round)) ?? (await newestState(view, round));
   };
   return {
+    async catchUp() {
+      const newest = kept.at(-1);
+      // Without a state there is nothing to follow from before the first job says which round is open.
+      if (newest === undefined) return;
+      await follow(view, newest, { onStep: async ({ after }) => void keep(after) });
+    },
     async after(round) {
       const known = kept.find((state) => state.round === round);
       if (known !== undefined) return known;

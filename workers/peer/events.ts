@@ -11,7 +11,9 @@ export type WorkerEvent =
   | { kind: "committed"; round: number; bytes: number; at: number }
   | { kind: "uploaded"; round: number; at: number }
   | { kind: "applied"; round: number; outcome: string; stateHash: string; at: number }
-  | { kind: "judged"; round: number; job: string; at: number }
+  | { kind: "tried"; round: number; job: string; tried: number; of: number; at: number }
+  | { kind: "judged"; round: number; job: string; updates: number; seconds: number; at: number }
+  | { kind: "guarded"; round: number; set: string; at: number }
   | { kind: "held-out"; round: number; loss: number; at: number }
   | { kind: "note"; text: string; at: number };
 
@@ -29,6 +31,11 @@ export function reportToTerminal(event: WithoutTime<WorkerEvent>): void {
   if (line !== null) process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 }
 
+/** The most memory this process ever held. */
+function peakMebibytes(): number {
+  return Math.round(process.resourceUsage().maxRSS / 1_024);
+}
+
 function lineOf(event: WithoutTime<WorkerEvent>): string | null {
   switch (event.kind) {
     case "ready":
@@ -43,8 +50,12 @@ function lineOf(event: WithoutTime<WorkerEvent>): string | null {
       return `round ${event.round}: uploaded`;
     case "applied":
       return `round ${event.round}: ${event.outcome}, state ${event.stateHash.slice(0, 12)}`;
+    case "tried":
+      return null;
     case "judged":
-      return `round ${event.round}: judged job ${event.job}`;
+      return `round ${event.round}: judged ${event.updates} updates of job ${event.job} in ${event.seconds.toFixed(2)} s (${(event.seconds / event.updates).toFixed(3)} s each, ${peakMebibytes()} MiB at most)`;
+    case "guarded":
+      return `round ${event.round}: tried the sum of the ${event.set} updates`;
     case "held-out":
       return `round ${event.round}: held-out loss ${event.loss.toFixed(4)}`;
     case "note":

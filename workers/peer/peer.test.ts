@@ -24,7 +24,6 @@ import { runPeer } from "./peer.ts";
 import { openPeerStateStore, type PeerState } from "./peer-state.ts";
 
 const [ann, ben] = [keyOf("ann"), keyOf("ben")];
-const judge = keyOf("evaluator-1");
 const DIGEST = sha256(new Uint8Array());
 
 let root: string;
@@ -100,7 +99,7 @@ async function drive(done: () => boolean): Promise<void> {
     const round = run.openRounds.get(run.run) ?? 1;
     const open = async (key: string) => (await run.store.head(key)) === null;
     if (!(await open(keys.close(run.run, round))) && (await open(keys.manifest(run.run, round))))
-      await run.toManifest(judge, round).catch(() => {});
+      await run.toManifest(round).catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -76,7 +76,7 @@ async function forgeState(round: number, change: (state: State) => State, by: Si
 /** A round in which somebody is used, and its step from the initial parameters. */
 async function appliedRound() {
   await run.toClose(peers);
-  await run.toManifest(keyOf("evaluator-1"));
+  await run.toManifest();
   const start = await newestState(view, 0);
   return { start, before: start.theta.slice() };
 }
@@ -124,23 +124,26 @@ describe("a coordinator that lies is found out, and the parameters stay as they 
       "another aggregate than it names",
       "wrong-aggregate",
       async () => {
-        const bytes = (await stored(keys.aggregate(run.run, 1, 1))).slice();
+        const bytes = (await stored(keys.aggregate(run.run, 1, 1, "selected"))).slice();
         bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
-        lies.set(keys.aggregate(run.run, 1, 1), bytes);
+        lies.set(keys.aggregate(run.run, 1, 1, "selected"), bytes);
       },
     ],
     [
       "an aggregate cut short",
       "wrong-aggregate",
       async () => {
-        lies.set(keys.aggregate(run.run, 1, 1), (await stored(keys.aggregate(run.run, 1, 1))).slice(0, -1));
+        lies.set(
+          keys.aggregate(run.run, 1, 1, "selected"),
+          (await stored(keys.aggregate(run.run, 1, 1, "selected"))).slice(0, -1),
+        );
       },
     ],
-    ["no aggregate", "wrong-aggregate", () => void lies.set(keys.aggregate(run.run, 1, 0), null)],
+    ["no aggregate", "wrong-aggregate", () => void lies.set(keys.aggregate(run.run, 1, 0, "selected"), null)],
     [
       "an aggregate of no bytes",
       "wrong-aggregate",
-      () => void lies.set(keys.aggregate(run.run, 1, 0), new Uint8Array()),
+      () => void lies.set(keys.aggregate(run.run, 1, 0, "selected"), new Uint8Array()),
     ],
     [
       "a manifest that is no JSON",
@@ -183,7 +186,7 @@ describe("a coordinator that lies is found out, and the parameters stay as they 
     const { start, before } = await appliedRound();
     const junk = new Uint8Array(100).fill(7);
     const { aggregates } = await bodyOf<Manifest>(keys.manifest(run.run, 1));
-    lies.set(keys.aggregate(run.run, 1, 1), junk);
+    lies.set(keys.aggregate(run.run, 1, 1, "selected"), junk);
     await forgeManifest(1, {
       aggregates: aggregates.map((file) =>
         file.shard === 1 ? { ...file, sha256: sha256(junk), sizeBytes: junk.length } : file,

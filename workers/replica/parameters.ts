@@ -94,9 +94,9 @@ export async function outerStep(
   current: AgreedParameters,
   manifest: Fact<Manifest>,
 ): Promise<AgreedParameters> {
-  const { round, outcome, aggregates, alpha, keep } = manifest.body;
+  const { round, outcome, set, aggregates, alpha, keep } = manifest.body;
   const next: AgreedParameters = { round, manifest: manifest.hash, theta: current.theta };
-  if (outcome !== "applied") return next;
+  if (outcome !== "applied" || set === null) return next;
   const { layout, codec, run, api } = view;
   if (aggregates.length !== layout.shards.length || aggregates.some(({ shard }, i) => shard !== i)) {
     throw new OuterloopError(
@@ -105,7 +105,7 @@ export async function outerStep(
     );
   }
   const objects = await Promise.all(
-    aggregates.map(({ shard }) => api.object(keys.aggregate(run, round, shard))),
+    aggregates.map(({ shard }) => api.object(keys.aggregate(run, round, shard, set))),
   );
   next.theta = current.theta.slice();
   for (const [i, file] of aggregates.entries()) {

@@ -6,7 +6,7 @@
 
 import { decide } from "../../functions/coordinator/decide.ts";
 import type { RoundFacts } from "../../functions/coordinator/facts.ts";
-import { ledgerAfter } from "../../functions/coordinator/ledger.ts";
+import { emptyLedger, ledgerAfter } from "../../functions/coordinator/ledger.ts";
 import { closeLink, rosterLink, verifiesLink } from "../../functions/coordinator/seed-chain.ts";
 import { stateHash } from "../../functions/coordinator/state-check.ts";
 import { ratingSettings, readFinishedRound } from "../../functions/rounds/history.ts";
@@ -275,7 +275,7 @@ export class Watch {
     const { seedChain } = reader.genesis.body;
     const anchor = { index: 0, link: seedChain.anchor };
     let previous = reader.genesis.hash;
-    let ledger: ReadonlyMap<string, LedgerEntry> = new Map();
+    let ledger = emptyLedger;
     for (let round = 1; round <= rounds; round++) {
       const finished = await readFinishedRound(reader, round);
       const { roster, close, selection, manifest } = finished;
@@ -294,10 +294,9 @@ export class Watch {
           broken(`a seed of round ${round} is not of the chain`);
       }
       previous = manifest.hash;
-      const entries = ledgerAfter(ledger, finished, ratingSettings(reader.genesis.body));
-      ledger = new Map(entries.map((entry) => [entry.peer, entry]));
+      ledger = ledgerAfter(ledger, finished, ratingSettings(reader.genesis.body));
       const written = await storedLedger(reader.store, this.#run, round);
-      if (hashOf(written) !== hashOf(entries))
+      if (hashOf(written) !== hashOf([...ledger.entries.values()]))
         broken(`the ledger of round ${round} does not follow from its objects`);
     }
   }

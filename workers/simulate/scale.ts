@@ -318,7 +318,7 @@ class World {
     i: number,
   ): Promise<void> {
     const key = evaluatorKeys[i % evaluatorKeys.length] as SigningKey;
-    const sequences = close.plan.anchor.length + job.owned.flat().length;
+    const sequences = close.plan.anchor.length + job.owned.flat().length + close.plan.privateSequences;
     const losses = (loss: number) => packLosses(new Array<number>(sequences).fill(loss));
     const report: Report = {
       round: 1,
@@ -326,7 +326,10 @@ class World {
       evaluator: key.publicKey,
       close: hashOf(close),
       stateHash,
+      others: [],
       base: losses(5),
+      canary: job.canary === null ? null : losses(5),
+      seconds: 1,
       losses: job.peers.map((peer, at) => ({ peer, losses: losses(4 - at / 100) })),
     };
     const path = `/runs/${this.#run}/rounds/1/reports/${job.job}`;

@@ -54,7 +54,10 @@ const COLUMNS = [
   ["Assignment", ({ standing }) => figure(standing.assignmentScore, 3)],
   ["Presence", ({ standing }) => figure(standing.presence, 2)],
   ["Penalty", ({ standing }) => figure(standing.penalty, 2)],
-  ["Earned", ({ standing, earnedByAll }) => percent(standing.earned, earnedByAll)],
+  [
+    "Earned",
+    ({ standing, earnedByAll }) => percent(standing.earned, earnedByAll) + (standing.held > 0 ? " held" : ""),
+  ],
   ["Sel. / ref.", ({ standing }) => `${standing.selectedRounds} / ${standing.refusedRounds}`],
 ];
 

@@ -11,6 +11,7 @@ import {
   close as closeSchema,
   derivedSeed,
   f32FromHex,
+  type GuardReport,
   hashOf,
   type Intent,
   keys,
@@ -20,6 +21,7 @@ import {
   type RunConfig,
   roster as rosterSchema,
   type SigningKey,
+  selection as selectionSchema,
   sha256,
   signed,
   signingKey,
@@ -115,6 +117,10 @@ export async function post(
   );
 }
 
+/** Nobody knows them yet, so each needs the other's word. */
+const JUDGE_NAMES = ["evaluator-1", "evaluator-2"];
+const JUDGES = JUDGE_NAMES.map((name) => keyOf(name));
+
 export interface ApiRunOptions {
   config?: Partial<RunConfig>;
   slug?: string;
@@ -164,7 +170,7 @@ export class ApiRun {
   static async create({
     config = {},
     slug = "api",
-    evaluators = ["evaluator-1", "evaluator-2"],
+    evaluators = JUDGE_NAMES,
     beside,
     environment: replaced = {},
     through = (store) => store,
@@ -335,7 +341,9 @@ export class ApiRun {
     const [job] = close.plan.jobs;
     if (job === undefined) throw new Error(`round ${round} has no jobs`);
     const base = await this.#read(stateSchema, keys.state(this.run, round - 1));
-    const sequences = close.plan.anchor.length + job.owned.flat().length;
+    const others = changes.others ?? [];
+    const sequences =
+      close.plan.anchor.length + job.owned.flat().length + close.plan.privateSequences * (1 + others.length);
     const losses = (loss: number) => packLosses(new Array<number>(sequences).fill(loss));
     const body: Report = {
       round,
@@ -343,7 +351,10 @@ export class ApiRun {
       evaluator: evaluator.publicKey,
       close: hashOf(close),
       stateHash: base.stateHash,
+      others,
       base: losses(5),
+      canary: job.canary === null ? null : losses(5),
+      seconds: 0.5,
       losses: job.peers.map((peer, i) => ({ peer, losses: losses(4 - i / 10) })),
       ...changes,
     };
@@ -393,13 +404,38 @@ export class ApiRun {
     await this.close(round);
   }
 
-  /** From the close to the manifest: one evaluator reports, functions do their work. */
-  async toManifest(evaluator: SigningKey, round = 1): Promise<void> {
-    const bytes = await this.report(evaluator, round);
-    const { job } = JSON.parse(new TextDecoder().decode(bytes)).body;
-    await this.#expect("report", this.post(evaluator, this.path(`/rounds/${round}/reports/${job}`), bytes));
+  async guard(evaluator: SigningKey, round = 1, changes: Partial<GuardReport> = {}): Promise<Uint8Array> {
+    const close = await this.close(round);
+    const base = await this.#read(stateSchema, keys.state(this.run, round - 1));
+    const selection = await this.#read(selectionSchema, keys.selection(this.run, round));
+    const losses = (loss: number) => packLosses(new Array<number>(close.plan.anchor.length).fill(loss));
+    const body: GuardReport = {
+      round,
+      set: "selected",
+      evaluator: evaluator.publicKey,
+      selection: hashOf(selection),
+      stateHash: base.stateHash,
+      base: losses(5),
+      after: losses(4.5),
+      ...changes,
+    };
+    return signToBytes("guard", this.run, body, evaluator);
+  }
+
+  /** From the close to the manifest: two evaluators report and guard, functions do their work. */
+  async toManifest(round = 1): Promise<void> {
+    for (const key of JUDGES) {
+      const bytes = await this.report(key, round);
+      const { job } = JSON.parse(new TextDecoder().decode(bytes)).body;
+      await this.#expect("report", this.post(key, this.path(`/rounds/${round}/reports/${job}`), bytes));
+    }
     await this.advance();
-    for (const { number } of this.deciding.layout.shards) await aggregateShard(this.deciding, round, number);
+    for (const key of JUDGES) {
+      const path = this.path(`/rounds/${round}/guards/selected`);
+      await this.#expect("guard's report", this.post(key, path, await this.guard(key, round)));
+    }
+    for (const { number } of this.deciding.layout.shards)
+      await aggregateShard(this.deciding, round, number, "selected");
     await this.advance();
     await this.writeState(round);
   }

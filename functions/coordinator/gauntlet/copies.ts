@@ -11,7 +11,7 @@
  * @module
  */
 import { Draw } from "../draws.ts";
-import { lowerMedian } from "../norms.ts";
+import { lowerMedian } from "./robust.ts";
 
 /** Up to so many updates all pairs are compared. */
 const FEW = 64;

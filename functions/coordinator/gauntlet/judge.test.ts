@@ -14,7 +14,9 @@ import {
   reportOf,
   runFacts,
 } from "../testing/facts.ts";
-import { judgeRound } from "./judge.ts";
+import { judgeRound as judgeWith, opinionsOf } from "./judge.ts";
+
+const judgeRound = (facts: Parameters<typeof opinionsOf>[0]) => judgeWith(facts, opinionsOf(facts));
 
 const peers = peerIds(5);
 /** Everybody helps by 0.1 on the anchor and on others' text, by 0.15 on its own. */
@@ -132,13 +134,31 @@ describe("a judgement", () => {
     expect(new Set(winners).size).toBeGreaterThan(2);
   });
 
-  it("rests on one report a job: the first by evaluator, whatever the listing says", () => {
+  it("does not depend on the order in which reports are listed", () => {
     const facts = evaluateFacts(peers, { gains: honest });
     const worse = reportOf(facts.close, () => ({ anchor: [-1], owned: [] }), { evaluator: peerId(904) });
     const both = judgeRound({ ...facts, reports: [...facts.reports, worse] });
     expect(judgeRound({ ...facts, reports: [worse, ...facts.reports] })).toEqual(both);
-    expect(both).toEqual(judgeRound(facts));
-    expect(both.reports.map(({ evaluator }) => evaluator)).toEqual([peerId(903)]);
+    expect(both.judgements).toEqual(judgeRound(facts).judgements);
+    expect(both.reports.map(({ evaluator, counted }) => [evaluator, counted])).toEqual([
+      [peerId(903), true],
+      [peerId(904), false],
+    ]);
+  });
+
+  it("stores what judging an update cost: the median over reports", () => {
+    const facts = evaluateFacts(peers, { gains: honest });
+    expect(f64FromHex(judgeRound(facts).secondsPerUpdate ?? "")).toBe(0.1);
+    expect(judgeRound({ ...facts, reports: [] }).secondsPerUpdate).toBeNull();
+  });
+
+  it("counts the warm-up by the run's rounds: a fresh key late in a run begins at nothing", () => {
+    const ledger = ledgerFrom([ledgerEntry(peerId(1), { countedRounds: 9, assignmentScore: f64ToHex(0.6) })]);
+    const run = runFacts({ round: 10, previous: { ...runFacts().previous, ledger } });
+    const { of } = judged(evaluateFacts(peers, { run, gains: honest }));
+    expect(f64FromHex(of(2).factors.assignment)).toBeCloseTo(0.1, 9);
+    expect(f64FromHex(of(1).factors.assignment)).toBeCloseTo(0.64, 9);
+    expect(f64FromHex(judged().of(2).factors.assignment)).toBe(1);
   });
 
   it("lowers the score of one with faults, and of one that comes only now and then", () => {

@@ -13,60 +13,70 @@ import {
 import { Draw } from "../draws.ts";
 import type { FactsOf } from "../facts.ts";
 import { isTie, type LossScore, lossScore } from "./loss-score.ts";
-import { unpackLosses } from "./losses.ts";
-import { assignmentScale, nextAssignmentScore, type Residual, residuals } from "./matrix.ts";
-import { isEstablished, peerScore, RECENT_ROUNDS, scoreFactors } from "./peer-score.ts";
-import { initialSkill, ordinal, rateRound, type Skill } from "./rating.ts";
+import { assignmentScale, nextAssignmentScore, ownMinusRandom, type Residual, residuals } from "./matrix.ts";
+import { type JobGains, type JobOpinion, opinionOn } from "./opinions.ts";
+import { peerScore, RECENT_ROUNDS, scoreFactors } from "./peer-score.ts";
+import { initialSkill, ordinal, rateRound, type Skill, skillBefore } from "./rating.ts";
+import { lowerMedian } from "./robust.ts";
+import { isEstablished } from "./standing.ts";
 
 interface Tried extends LossScore {
   peer: string;
-  /** Losses on the anchor batch after the update. */
+  /** Gains on the anchor batch. */
   anchor: number[];
   residual: Residual | null;
 }
 
-export interface JudgedRound {
-  reports: Selection["reports"];
-  /** Ascending by peer id. */
-  judgements: Judgement[];
-  /** Ascending by peer id. */
-  ratedLast: Selection["ratedLast"];
-  assignmentScale: string | null;
+/** What the selection stores of the judging. */
+export type JudgedRound = Pick<
+  Selection,
+  "reports" | "evaluators" | "secondsPerUpdate" | "judgements" | "ratedLast" | "assignmentScale"
+>;
+
+/** The opinion on every job of the plan. */
+export function opinionsOf(facts: FactsOf<"evaluate">): JobOpinion[] {
+  const { anchor, privateSequences, jobs } = facts.close.body.plan;
+  return jobs.map((job) =>
+    opinionOn(job, facts.reports, {
+      round: facts.round,
+      evaluators: facts.evaluators,
+      records: facts.previous.evaluators,
+      anchorSequences: anchor.length,
+      privateSequences,
+      tolerance: facts.config.gauntlet.judging.tolerance,
+    }),
+  );
 }
 
-export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
-  const { close, config } = facts;
-  const reports = close.body.plan.jobs.flatMap(({ job }) => {
-    // The first evaluator by id counts; reports were checked against the plan when they were read.
-    const [first] = facts.reports
-      .filter((report) => report.job === job)
-      .sort((a, b) => (a.evaluator < b.evaluator ? -1 : 1));
-    return first === undefined ? [] : [first];
-  });
-  const tried = reports
-    .flatMap(({ job, report }) => tryGroup(facts, job, report))
+export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpinion[]): JudgedRound {
+  const { ledger } = facts.previous;
+  const tried = opinions
+    .flatMap(({ job, gains }) => (gains === null ? [] : tryGroup(facts, job.peers, gains)))
     .sort((a, b) => (a.peer < b.peer ? -1 : 1));
 
-  const matrixOnly = config.gauntlet.assignedTest === "matrix";
+  const matrixOnly = facts.config.gauntlet.assignedTest === "matrix";
   const scale = matrixOnly
     ? assignmentScale(
-        tried.flatMap(({ peer, residual }) => {
-          const entry = facts.previous.ledger.get(peer);
-          return residual !== null && entry !== undefined && established(entry) ? [residual.z] : [];
-        }),
+        tried.flatMap(({ peer, residual }) =>
+          residual !== null && isEstablished(ledger.get(peer)) ? [residual.z] : [],
+        ),
       )
     : null;
   // Ratings must mean the same over the whole run, so the genesis says how they move.
   const ratingSettings = facts.genesis.config.gauntlet.rating;
   const places = rankForRating(facts, tried);
   const skills = rateRound(places, ratingSettings);
+  const runCounted = Math.max(
+    0,
+    ...[...ledger.values()].map((entry) => entry.countedRounds),
+    ...tried.map(({ peer, residual }) => countedAfter(ledger.get(peer), residual)),
+  );
 
   const judgements = tried.map((one): Judgement => {
-    const entry = facts.previous.ledger.get(one.peer);
+    const entry = ledger.get(one.peer);
     const before = entry === undefined ? 0 : f64FromHex(entry.assignmentScore);
     const assignmentScore =
       one.residual === null ? before : nextAssignmentScore(before, one.residual.z, scale);
-    const countedRounds = (entry?.countedRounds ?? 0) + (one.residual === null ? 0 : 1);
     const skill = skills.get(one.peer) ?? initialSkill(ratingSettings);
     const firstRound = entry?.firstRound ?? facts.round;
     const recentlyDelivered = (entry?.deliveredRounds ?? []).filter(
@@ -74,7 +84,7 @@ export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
     );
     const factors = scoreFactors({
       assignmentScore,
-      countedRounds,
+      countedRounds: runCounted,
       ordinal: ordinal(skill),
       deliveredRounds: recentlyDelivered.length + 1,
       possibleRounds: Math.min(RECENT_ROUNDS, facts.round - firstRound + 1),
@@ -99,7 +109,8 @@ export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
       rating: { mu: f64ToHex(skill.mu), sigma: f64ToHex(skill.sigma) },
       place: places.findIndex(({ peer }) => peer === one.peer) + 1,
       assignmentScore: f64ToHex(assignmentScore),
-      countedRounds,
+      countedRounds: countedAfter(entry, residual),
+      standing: isEstablished(entry) ? "established" : "probation",
       factors: {
         assignment: f64ToHex(factors.assignment),
         rating: f64ToHex(factors.rating),
@@ -110,7 +121,7 @@ export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
     };
   });
   return {
-    reports: reports.map(({ job, evaluator, hash }) => ({ job, evaluator, report: hash })),
+    ...whatEvaluatorsDid(facts, opinions),
     judgements,
     ratedLast: [...skills]
       .filter(([peer]) => !tried.some((one) => one.peer === peer))
@@ -120,59 +131,61 @@ export function judgeRound(facts: FactsOf<"evaluate">): JudgedRound {
   };
 }
 
-function established(entry: LedgerEntry): boolean {
-  return isEstablished({
-    judgedRounds: entry.judgedRounds,
-    assignmentScore: f64FromHex(entry.assignmentScore),
-  });
+/** Rounds in which a peer's assignment score was updated, this one included. */
+function countedAfter(entry: LedgerEntry | undefined, residual: Residual | null): number {
+  return (entry?.countedRounds ?? 0) + (residual === null ? 0 : 1);
+}
+
+/** Reports that were looked at, whose word held, and what judging cost. */
+function whatEvaluatorsDid(
+  facts: FactsOf<"evaluate">,
+  opinions: readonly JobOpinion[],
+): Pick<JudgedRound, "reports" | "evaluators" | "secondsPerUpdate"> {
+  const found = new Map<string, Selection["evaluators"][number]>();
+  const of = (evaluator: string) => {
+    const one = found.get(evaluator) ?? { evaluator, confirmed: 0, faults: [] };
+    found.set(evaluator, one);
+    return one;
+  };
+  for (const { confirmed, faults } of opinions) {
+    for (const evaluator of confirmed) of(evaluator).confirmed++;
+    for (const { evaluator, fault } of faults) of(evaluator).faults.push(fault);
+  }
+  const looked = opinions.flatMap(({ job, counted, reported }) =>
+    facts.reports
+      .filter((report) => report.job === job.job && reported.includes(report.evaluator))
+      .map((report) => ({ ...report, counted: counted.includes(report) })),
+  );
+  const seconds = looked
+    .filter(({ counted }) => counted)
+    .map(({ report }) => report.seconds / Math.max(1, report.losses.length));
+  const cost = lowerMedian(seconds);
+  return {
+    reports: looked
+      .map(({ job, evaluator, hash, counted }) => ({ job, evaluator, report: hash, counted }))
+      .sort((a, b) => (a.job + a.evaluator < b.job + b.evaluator ? -1 : 1)),
+    evaluators: [...found.values()].sort((a, b) => (a.evaluator < b.evaluator ? -1 : 1)),
+    secondsPerUpdate: cost === null ? null : f64ToHex(cost),
+  };
 }
 
 /** LossScores of one group on the anchor, and its matrix on the owners' data. */
-function tryGroup(
-  facts: FactsOf<"evaluate">,
-  job: string,
-  report: FactsOf<"evaluate">["reports"][number]["report"],
-): Tried[] {
-  const { anchor, jobs } = facts.close.body.plan;
-  const group = jobs.find((candidate) => candidate.job === job);
-  if (group === undefined) return [];
-  const base = unpackLosses(report.base);
-  const losses = group.peers.map((peer) =>
-    unpackLosses(report.losses.find((one) => one.peer === peer)?.losses ?? ""),
-  );
-  const scores = losses.map((after) =>
-    lossScore(base.slice(0, anchor.length), after.slice(0, anchor.length)),
-  );
-
-  let at = anchor.length;
-  const parts = group.owned.map((windows) => {
-    const part = { from: at, to: at + windows.length };
-    at = part.to;
-    return part;
-  });
-  const matrix = losses.map((after) =>
-    parts.map(({ from, to }) => lossScore(base.slice(from, to), after.slice(from, to)).score),
-  );
+function tryGroup(facts: FactsOf<"evaluate">, peers: readonly string[], gains: JobGains): Tried[] {
+  const scores = gains.anchor.map(lossScore);
+  const matrix = gains.owned.map((owners) => owners.map((part) => lossScore(part).score));
   const helps = scores.map(({ score }) => score > 0);
   const residual = residuals(matrix, helps);
-  const ownMinusRandom = facts.config.gauntlet.assignedTest === "own-minus-random";
-  return group.peers.map((peer, p) => {
-    const score = scores[p] ?? { score: Number.NEGATIVE_INFINITY, standardError: 0 };
+  const published = facts.config.gauntlet.assignedTest === "own-minus-random";
+  return peers.map((peer, p) => {
+    const score = scores[p] ?? lossScore([]);
     const own = matrix[p]?.[p] ?? Number.NEGATIVE_INFINITY;
     return {
       peer,
       ...score,
-      anchor: (losses[p] ?? []).slice(0, anchor.length),
-      residual: ownMinusRandom
-        ? { own, row: score.score, column: 0, rest: 0, z: finiteOr(own - score.score) }
-        : (residual?.[p] ?? null),
+      anchor: gains.anchor[p] ?? [],
+      residual: published ? ownMinusRandom(own, score.score) : (residual?.[p] ?? null),
     };
   });
-}
-
-/** What cannot be computed is the worst there is: a broken update must not leave a NaN in a score for ever. */
-function finiteOr(value: number): number {
-  return Number.isFinite(value) ? value : Number.NEGATIVE_INFINITY;
 }
 
 /**
@@ -205,12 +218,8 @@ function rankForRating(
         .map(({ peer }) => peer),
     );
   const settings = facts.genesis.config.gauntlet.rating;
-  const skillOf = (peer: string): Skill => {
-    const entry = facts.previous.ledger.get(peer);
-    return entry === undefined
-      ? initialSkill(settings)
-      : { mu: f64FromHex(entry.rating.mu), sigma: f64FromHex(entry.rating.sigma) };
-  };
+  const skillOf = (peer: string): Skill =>
+    skillBefore(facts.previous.ledger.get(peer), facts.round, settings);
   return [
     ...judged.map(({ peer, score }) => ({ peer, skill: skillOf(peer), helped: score > 0 })),
     ...[...withVerdict("refused"), ...withVerdict("incomplete", "late")].map((peer) => ({

@@ -13,23 +13,20 @@ export interface LossScore {
   standardError: number;
 }
 
-/** Mean and standard error of base - tried over paired sequences. */
-export function lossScore(base: readonly number[], tried: readonly number[]): LossScore {
-  const n = base.length;
-  const differences = base.map((loss, i) => loss - (tried[i] ?? Number.NaN));
-  if (n === 0 || tried.length !== n || !differences.every(Number.isFinite)) {
-    return { score: Number.NEGATIVE_INFINITY, standardError: 0 };
-  }
-  const score = differences.reduce((sum, d) => sum + d, 0) / n;
-  return { score, standardError: n > 1 ? Math.sqrt(variance(differences, score) / n) : 0 };
+/** Mean and standard error of gains: by how much the loss of each sequence falls. */
+export function lossScore(gains: readonly number[]): LossScore {
+  const n = gains.length;
+  if (n === 0 || !gains.every(Number.isFinite)) return { score: Number.NEGATIVE_INFINITY, standardError: 0 };
+  const score = gains.reduce((sum, gain) => sum + gain, 0) / n;
+  return { score, standardError: n > 1 ? Math.sqrt(variance(gains, score) / n) : 0 };
 }
 
 function variance(values: readonly number[], mean: number): number {
   return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
 }
 
-/** True when two updates' losses on the same sequences differ by at most two standard errors. */
+/** True when two updates' gains on the same sequences differ by at most two standard errors. */
 export function isTie(one: readonly number[], other: readonly number[]): boolean {
-  const { score, standardError } = lossScore(one, other);
+  const { score, standardError } = lossScore(one.map((gain, i) => gain - (other[i] ?? Number.NaN)));
   return Number.isFinite(score) && Math.abs(score) <= 2 * standardError;
 }

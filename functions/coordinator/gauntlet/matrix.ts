@@ -4,16 +4,12 @@
  *
  * @module
  */
-import { lowerMedian } from "../norms.ts";
+import { lowerMedian, trimmedMean } from "./robust.ts";
 
 /** With fewer owners in a group there is nothing to compare: the assignment score is kept. */
 export const MIN_OWNERS = 4;
 /** m_p <- KEEP * m_p + (1 - KEEP) * clip(z_p / s, -1, 1). */
 const KEEP = 0.9;
-/** Below this many values the median replaces the trimmed mean. */
-const MEDIAN_BELOW = 4;
-/** Share cut off at both ends. */
-const TRIM = 0.2;
 
 export interface Residual {
   own: number;
@@ -21,22 +17,6 @@ export interface Residual {
   column: number;
   rest: number;
   z: number;
-}
-
-/**
- * Mean after a fifth (at least one) is cut off both ends, the median below 4 values, over finite values; 0 of nothing.
- * One huge entry cannot steer it.
- */
-export function trimmedMean(values: readonly number[]): number {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
-  const n = sorted.length;
-  if (n === 0) return 0;
-  if (n < MEDIAN_BELOW) {
-    return ((sorted[Math.floor((n - 1) / 2)] ?? 0) + (sorted[Math.floor(n / 2)] ?? 0)) / 2;
-  }
-  const cut = Math.max(1, Math.floor(n * TRIM));
-  const kept = sorted.slice(cut, n - cut);
-  return kept.reduce((sum, value) => sum + value, 0) / kept.length;
 }
 
 /**
@@ -60,6 +40,16 @@ export function residuals(
     const z = own - row - column + rest;
     return { own, row, column, rest, z: Number.isFinite(z) ? z : Number.NEGATIVE_INFINITY };
   });
+}
+
+/**
+ * The published rule beside it: own minus random, here LossScore on a part of one's own data against that on the anchor
+ * batch (Gauntlet, proof of computation). Blind for the first rounds, while every batch profits alike from any update.
+ */
+export function ownMinusRandom(own: number, random: number): Residual {
+  const z = own - random;
+  // What cannot be computed is the worst there is: a broken update must not leave a NaN in a score for ever.
+  return { own, row: random, column: 0, rest: 0, z: Number.isFinite(z) ? z : Number.NEGATIVE_INFINITY };
 }
 
 /** s: the median z of established peers; null before there are any, or when it is not above 0. */

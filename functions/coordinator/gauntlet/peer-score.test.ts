@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isEstablished, peerScore, type ScoreInputs, scoreFactors } from "./peer-score.ts";
+import { peerScore, type ScoreInputs, scoreFactors } from "./peer-score.ts";
 
 const inputs: ScoreInputs = {
   assignmentScore: 0.5,
@@ -37,15 +37,5 @@ describe("the PeerScore", () => {
   it("counts a newcomer's first round as full presence", () => {
     expect(scoreFactors({ ...inputs, deliveredRounds: 0, possibleRounds: 0 }).presence).toBe(1);
     expect(scoreFactors({ ...inputs, deliveredRounds: 1, possibleRounds: 1 }).presence).toBe(1);
-  });
-});
-
-describe("standing", () => {
-  it.each([
-    [9, 0.9, false],
-    [10, 0.19, false],
-    [10, 0.2, true],
-  ])("%d judged rounds at %d: established %s", (judgedRounds, assignmentScore, established) => {
-    expect(isEstablished({ judgedRounds, assignmentScore })).toBe(established);
   });
 });

@@ -5,24 +5,18 @@
  * @module
  */
 
-/** Until this many rounds have counted, the assignment score says nothing. */
+/**
+ * Until the assignment score of somebody was updated in so many rounds, nobody's says anything. The run's rounds count, not
+ * the key's: otherwise a fresh key would be worth more than an old one.
+ */
 const ASSIGNMENT_WARMUP_ROUNDS = 5;
 /** Each fault in the last eight rounds of a peer multiplies its score by this. */
 const FAULT_FACTOR = 0.75;
 /** Rounds that presence and penalties look back over. */
 export const RECENT_ROUNDS = 8;
-/** A key is on probation until it has been judged this often ... */
-const ESTABLISHED_AFTER_ROUNDS = 10;
-/** ... and its assignment score has reached this. */
-const ESTABLISHED_ASSIGNMENT = 0.2;
-
-/** True when a peer's record is long and good enough that medians may rest on it. */
-export function isEstablished(record: { judgedRounds: number; assignmentScore: number }): boolean {
-  return record.judgedRounds >= ESTABLISHED_AFTER_ROUNDS && record.assignmentScore >= ESTABLISHED_ASSIGNMENT;
-}
-
 export interface ScoreInputs {
   assignmentScore: number;
+  /** Most rounds in which anybody's assignment score was updated. */
   countedRounds: number;
   /** mu - 3 sigma after this round's update. */
   ordinal: number;

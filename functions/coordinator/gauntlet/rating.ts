@@ -8,7 +8,7 @@
  * @module
  */
 import { ordinal as openskillOrdinal, rate } from "openskill";
-import type { RunConfig } from "../../../schemas/index.ts";
+import { f64FromHex, type LedgerEntry, type RunConfig } from "../../../schemas/index.ts";
 
 export interface Skill {
   mu: number;
@@ -20,6 +20,22 @@ type RatingSettings = RunConfig["gauntlet"]["rating"];
 /** Where everybody begins. */
 export function initialSkill(settings: RatingSettings): Skill {
   return { mu: settings.mu, sigma: settings.sigma };
+}
+
+/**
+ * The rating with which a peer enters a round: its last one, less certain by tau for every round that it was away. Rounds
+ * in which it was there have moved it already.
+ */
+export function skillBefore(entry: LedgerEntry | undefined, round: number, settings: RatingSettings): Skill {
+  if (entry === undefined) return initialSkill(settings);
+  const away = Math.max(0, round - 1 - entry.lastRound);
+  const sigma = f64FromHex(entry.rating.sigma);
+  // Never less certain than a stranger.
+  const drifted = Math.min(
+    Math.max(sigma, settings.sigma),
+    Math.hypot(sigma, settings.tau * Math.sqrt(away)),
+  );
+  return { mu: f64FromHex(entry.rating.mu), sigma: away === 0 ? sigma : drifted };
 }
 
 /** mu - 3 sigma: the skill that is almost certainly there. */

@@ -7,19 +7,28 @@ import {
   f64FromHex,
   f64ToHex,
   type Judgement,
+  type KeyStanding,
 } from "../../../schemas/index.ts";
 import {
   configWith,
   digest,
+  establishedEntry,
   evaluateFacts,
   includedSubmission,
+  jobOf,
+  ledgerEntry,
+  ledgerFrom,
   peerId,
   peerIds,
   runFacts,
 } from "../testing/facts.ts";
+import type { JobOpinion } from "./opinions.ts";
 import { select } from "./select.ts";
 
-function judgement(peer: string, { score = 1, lossScore = 0.1 } = {}): Judgement {
+function judgement(
+  peer: string,
+  { score = 1, lossScore = 0.1, standing = "established" as KeyStanding } = {},
+): Judgement {
   const one = f64ToHex(1);
   return {
     peer,
@@ -31,6 +40,7 @@ function judgement(peer: string, { score = 1, lossScore = 0.1 } = {}): Judgement
     place: 1,
     assignmentScore: one,
     countedRounds: 0,
+    standing,
     factors: { assignment: one, rating: one, presence: one, penalty: one },
     peerScore: f64ToHex(score),
   };
@@ -109,9 +119,9 @@ describe("selection", () => {
     // Scores 0, 3, 1, 4, 2.
     expect(selected.map(({ peer }) => peer)).toEqual([peerId(2), peerId(4)]);
     expect(notSelected.map(({ reason }) => reason)).toEqual([
-      { code: "no-free-slot", rank: 5, slots: 2, peerScore: 0 },
-      { code: "no-free-slot", rank: 4, slots: 2, peerScore: 1 },
-      { code: "no-free-slot", rank: 3, slots: 2, peerScore: 2 },
+      { code: "no-free-slot", rank: 5, slots: 2, standing: "established", peerScore: 0 },
+      { code: "no-free-slot", rank: 4, slots: 2, standing: "established", peerScore: 1 },
+      { code: "no-free-slot", rank: 3, slots: 2, standing: "established", peerScore: 2 },
     ]);
   });
 
@@ -122,6 +132,102 @@ describe("selection", () => {
         { maxSelected: 1, close: { seed: digest(seed) } },
       ).selected[0]?.peer;
     expect(new Set(["a", "b", "c", "d", "e", "f", "g"].map(first)).size).toBeGreaterThan(2);
+  });
+
+  it("keeps slots for keys on probation, by lot: a tenth, or what established peers leave", () => {
+    const established = peerIds(20).map((peer) => judgement(peer, { score: 5 }));
+    const newcomers = Array.from({ length: 30 }, (_, i) =>
+      judgement(peerId(100 + i), { score: i, standing: "probation" }),
+    );
+    const inSlots = (some: readonly Judgement[], seed: string) =>
+      chosen(some, { close: { seed: digest(seed) } }).selected.map(({ peer }) => peer);
+    const isNew = (peer: string) => newcomers.some((one) => one.peer === peer);
+    expect(inSlots([...established, ...newcomers], "a").filter(isNew)).toHaveLength(2);
+    expect(inSlots([...established.slice(0, 5), ...newcomers], "a").filter(isNew)).toHaveLength(15);
+    // By lot, not by score: a score is what a newcomer cannot have yet.
+    const drawn = ["a", "b", "c", "d", "e"].flatMap((seed) =>
+      inSlots([...established, ...newcomers], seed).filter(isNew),
+    );
+    expect(new Set(drawn).size).toBeGreaterThan(6);
+  });
+
+  it("replaces whoever drops out by the reserve, and pays the reserve", () => {
+    const all = peerIds(3).map((peer, i) => judgement(peer, { score: 3 - i }));
+    const full = chosen(all, { maxSelected: 2 });
+    expect(full.selected.map(({ peer }) => peer)).toEqual(peerIds(2));
+    expect(f64FromHex(full.notSelected[0]?.share ?? "")).toBeCloseTo(1 / 14, 12);
+    const without = chosen(all.slice(1), { maxSelected: 2 });
+    expect(without.selected.map(({ peer }) => peer)).toEqual([peerId(2), peerId(3)]);
+  });
+
+  it("names the established half, to be used alone if the guard refuses the sum of all", () => {
+    const { established, selected } = chosen([
+      judgement(peerId(1), { score: 2 }),
+      judgement(peerId(2), { score: 1 }),
+      judgement(peerId(3), { score: 4, standing: "probation" }),
+    ]);
+    expect(selected).toHaveLength(3);
+    expect(established.map(({ peer, weight }) => [peer, f32FromHex(weight)])).toEqual([
+      [peerId(1), 0.5],
+      [peerId(2), 0.5],
+    ]);
+    expect(established.map(({ share }) => f64FromHex(share))).toEqual([0.8, 0.2]);
+    // One alone is no half: then nothing is used.
+    expect(
+      chosen([judgement(peerId(1)), judgement(peerId(2), { standing: "probation" })]).established,
+    ).toEqual([]);
+  });
+
+  describe("of updates that nobody judged", () => {
+    const helped = { lossScore: f64ToHex(0.1), peerScore: f64ToHex(1), lastRound: 3 };
+    const ledger = ledgerFrom([
+      establishedEntry(peerId(8), helped),
+      establishedEntry(peerId(7), helped),
+      establishedEntry(peerId(6), { ...helped, lossScore: null }),
+      establishedEntry(peerId(5), { ...helped, lossScore: f64ToHex(-0.1) }),
+      ledgerEntry(peerId(4), helped),
+    ]);
+    const run = runFacts({ round: 4, previous: { ...runFacts().previous, ledger } });
+    const facts = evaluateFacts(peerIds(8), { run, reported: false });
+
+    it("uses established peers that helped when they were last judged, at a quarter of the weight together", () => {
+      const { selected, notSelected } = select(facts, [judgement(peerId(1)), judgement(peerId(2))]);
+      expect(selected.map(({ peer, judged }) => [peer, judged])).toEqual([
+        [peerId(1), true],
+        [peerId(2), true],
+        [peerId(7), false],
+        [peerId(8), false],
+      ]);
+      const weights = selected.map(({ weight }) => f32FromHex(weight));
+      expect(sum(weights)).toBeCloseTo(1, 6);
+      expect(sum(weights.slice(2))).toBeCloseTo(1 / 4, 6);
+      expect(notSelected.map(({ peer, reason }) => [peer, reason.code])).toEqual(
+        [3, 4, 5, 6].map((n) => [peerId(n), "not-judged"]),
+      );
+    });
+
+    it("gives them no more than anybody else", () => {
+      const judgements = [1, 2, 3, 4, 5, 6].map((n) => judgement(peerId(n)));
+      const weights = select(facts, judgements).selected.map(({ weight }) => f32FromHex(weight));
+      expect(new Set(weights)).toEqual(new Set([Math.fround(1 / 8)]));
+    });
+
+    it("uses none of them where too few were judged: the gate is never waived", () => {
+      const { selected, notSelected } = select(facts, [judgement(peerId(1))]);
+      expect(selected).toEqual([]);
+      expect(notSelected).toHaveLength(8);
+    });
+
+    it("says why nobody judged them", () => {
+      const opinions = [{ job: jobOf([peerId(3)]), disputed: true }] as JobOpinion[];
+      const causes = select(facts, [judgement(peerId(1)), judgement(peerId(2))], opinions).notSelected.map(
+        ({ peer, reason }) => [peer, reason.code === "not-judged" && reason.cause],
+      );
+      expect(causes.slice(0, 2)).toEqual([
+        [peerId(3), "disagreement"],
+        [peerId(4), "budget"],
+      ]);
+    });
   });
 
   it("pays by PeerScore squared, never by slot", () => {

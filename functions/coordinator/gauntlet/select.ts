@@ -1,6 +1,7 @@
 /**
- * Who is used: everybody whose update helps, one per cluster of copies, with equal weight. Only when more pass than
- * there are slots does the PeerScore decide. Rewards go by PeerScore squared, never by slot.
+ * Who is used. Everybody whose update helps is, one per cluster of copies; only when more pass than there are slots do
+ * established peers go by PeerScore and keys on probation by lot. Who stays without a slot is the reserve: it delivers
+ * like the others, so whoever drops out is replaced within the round, and it is paid like the others.
  *
  * @module
  */
@@ -11,101 +12,192 @@ import {
   f64FromHex,
   f64ToHex,
   type Judgement,
+  type KeyStanding,
   type Selection,
+  type UsedUpdate,
   type VerdictReason,
 } from "../../../schemas/index.ts";
 import { Draw } from "../draws.ts";
 import type { FactsOf } from "../facts.ts";
 import { finiteFigure } from "./losses.ts";
+import type { JobOpinion } from "./opinions.ts";
+import { sharesOf } from "./rewards.ts";
+import { isEstablished } from "./standing.ts";
+import { weightsOf } from "./weights.ts";
 
-export interface Chosen {
-  /** Ascending by peer id. */
-  selected: Selection["selected"];
-  notSelected: Selection["notSelected"];
+export type Chosen = Pick<Selection, "selected" | "established" | "notSelected">;
+
+/** At least this part of the slots is for keys on probation: nobody could ever become established without. */
+const PROBATION_SHARE = 1 / 10;
+
+/** An update that passed every gate. */
+interface Candidate {
+  peer: string;
+  standing: KeyStanding;
+  judged: boolean;
+  peerScore: number;
 }
 
-export function select(facts: FactsOf<"evaluate">, judgements: readonly Judgement[]): Chosen {
+export function select(
+  facts: FactsOf<"evaluate">,
+  judgements: readonly Judgement[],
+  opinions: readonly JobOpinion[] = [],
+): Chosen {
   const { close, config } = facts;
   const { minSubmissions, maxSelected } = config.gauntlet;
   const included = close.body.submissions.filter(({ verdict }) => verdict === "included");
   const judgementOf = new Map(judgements.map((one) => [one.peer, one]));
   const reasons = new Map<string, VerdictReason>();
+  const passed = new Map<string, Candidate>();
 
   for (const { peer } of included) {
     const judgement = judgementOf.get(peer);
+    const entry = facts.previous.ledger.get(peer);
     if (included.length < minSubmissions) {
       reasons.set(peer, { code: "too-few-submissions", valid: included.length, needed: minSubmissions });
     } else if (judgement === undefined) {
-      reasons.set(peer, { code: "not-judged" });
+      // Its record stands in, once: whoever was judged to help when it was last there may be used a little.
+      const helpedLast = entry !== undefined && entry.lossScore !== null && f64FromHex(entry.lossScore) > 0;
+      if (helpedLast && isEstablished(entry))
+        passed.set(peer, {
+          peer,
+          standing: "established",
+          judged: false,
+          peerScore: f64FromHex(entry.peerScore),
+        });
+      else reasons.set(peer, { code: "not-judged", cause: whyNotJudged(peer, opinions) });
     } else if (!judgement.eligible) {
       const lossScore = finiteFigure(f64FromHex(judgement.lossScore));
       const standardError = finiteFigure(f64FromHex(judgement.standardError));
       reasons.set(peer, { code: "loss-score-not-positive", lossScore, standardError });
+    } else {
+      const { standing, peerScore } = judgement;
+      passed.set(peer, { peer, standing, judged: true, peerScore: f64FromHex(peerScore) });
     }
   }
 
-  // One of each cluster stands for it, by a draw: which of them is the original cannot be seen.
   const draw = new Draw(close.body.seed, "clusters");
   const membersOf = new Map<string, string[]>();
-  const standsFor = new Map<string, string>();
   for (const cluster of close.body.clusters) {
-    const eligible = cluster.peers.filter((peer) => !reasons.has(peer));
-    const chosen = draw.shuffled(eligible)[0];
-    if (chosen === undefined) continue;
-    membersOf.set(chosen, eligible);
-    const { overlap, threshold, identical } = cluster;
-    for (const peer of eligible) {
-      if (peer === chosen) continue;
-      standsFor.set(peer, chosen);
-      reasons.set(peer, {
-        code: "copy",
-        of: cluster.peers
-          .slice(0, COPIES_NAMED + 1)
-          .filter((other) => other !== peer)
-          .slice(0, COPIES_NAMED),
-        others: cluster.peers.length - 1,
-        overlap,
-        threshold,
-        identical,
-      });
+    // One of each cluster stands for it, by a draw: which of them is the original cannot be seen.
+    const members = cluster.peers.filter((peer) => passed.has(peer));
+    const [representative, ...others] = draw.shuffled(members);
+    if (representative === undefined) continue;
+    membersOf.set(representative, members);
+    for (const peer of others) {
+      passed.delete(peer);
+      reasons.set(peer, copyOf(cluster, peer));
     }
   }
 
-  const candidates = included.map(({ peer }) => peer).filter((peer) => !reasons.has(peer));
-  const scoreOf = (peer: string) => f64FromHex(judgementOf.get(peer)?.peerScore ?? f64ToHex(0));
-  const ranked = draw.shuffled(candidates).sort((a, b) => scoreOf(b) - scoreOf(a));
-  const slots = candidates.length < minSubmissions ? 0 : Math.min(maxSelected, candidates.length);
-  for (const [place, peer] of ranked.slice(slots).entries()) {
-    reasons.set(
-      peer,
-      candidates.length < minSubmissions
-        ? { code: "too-few-eligible", eligible: candidates.length, needed: minSubmissions }
-        : { code: "no-free-slot", rank: slots + place + 1, slots, peerScore: scoreOf(peer) },
-    );
+  const candidates = draw.shuffled([...passed.values()]);
+  const judged = candidates.filter((one) => one.judged);
+  if (judged.length < minSubmissions) {
+    for (const { peer, judged: wasJudged } of candidates)
+      reasons.set(
+        peer,
+        wasJudged
+          ? { code: "too-few-eligible", eligible: judged.length, needed: minSubmissions }
+          : { code: "not-judged", cause: whyNotJudged(peer, opinions) },
+      );
+    return { selected: [], established: [], notSelected: notUsed(reasons, new Map()) };
   }
 
-  const chosen = ranked.slice(0, slots).sort((a, b) => (a < b ? -1 : 1));
-  const totalSquares = chosen.reduce((sum, peer) => sum + scoreOf(peer) ** 2, 0);
-  const weight = Math.fround(1 / chosen.length);
-  const shareOf = (peer: string) => (totalSquares > 0 ? scoreOf(peer) ** 2 / totalSquares : 0);
-  const isChosen = new Set(chosen);
-  const selected = chosen.map((peer) => {
-    const clip = f32FromHex(included.find((one) => one.peer === peer)?.clip ?? f32ToHex(1));
-    return {
-      peer,
-      weight: f32ToHex(weight),
-      clip: f32ToHex(clip),
-      coefficient: f32ToHex(weight * clip),
-      share: f64ToHex(shareOf(peer) / (membersOf.get(peer)?.length ?? 1)),
-    };
-  });
-  const notSelected = [...reasons]
-    .map(([peer, reason]) => {
-      const stand = standsFor.get(peer);
-      const paid = stand !== undefined && isChosen.has(stand);
-      const share = paid ? shareOf(stand) / (membersOf.get(stand)?.length ?? 1) : 0;
-      return { peer, reason, share: f64ToHex(share) };
-    })
+  const { chosen, left } = fillSlots(candidates, maxSelected);
+  for (const [peer, reason] of left) reasons.set(peer, reason);
+  for (const { peer, judged: wasJudged } of candidates) {
+    // Without a judgement and without a slot there is nothing to be paid for.
+    if (!wasJudged && !chosen.some((one) => one.peer === peer)) {
+      reasons.set(peer, { code: "not-judged", cause: whyNotJudged(peer, opinions) });
+      passed.delete(peer);
+    }
+  }
+  const clips = new Map(included.map(({ peer, clip }) => [peer, f32FromHex(clip ?? f32ToHex(1))]));
+  const shares = sharesOf([...passed.values()], membersOf);
+  const proven = chosen.filter((one) => one.judged && one.standing === "established");
+  const half = proven.length >= minSubmissions ? proven : [];
+  return {
+    selected: usedUpdates(chosen, clips, shares),
+    established: usedUpdates(half, clips, sharesOf(half, membersOf)),
+    notSelected: notUsed(reasons, shares),
+  };
+}
+
+function whyNotJudged(peer: string, opinions: readonly JobOpinion[]) {
+  const opinion = opinions.find(({ job }) => job.peers.includes(peer));
+  if (opinion === undefined) return "budget";
+  return opinion.disputed ? "disagreement" : "no-report";
+}
+
+function copyOf(
+  { peers, overlap, threshold, identical }: FactsOf<"evaluate">["close"]["body"]["clusters"][number],
+  peer: string,
+): VerdictReason {
+  const named = peers.slice(0, COPIES_NAMED + 1).filter((other) => other !== peer);
+  return {
+    code: "copy",
+    of: named.slice(0, COPIES_NAMED),
+    others: peers.length - 1,
+    overlap,
+    threshold,
+    identical,
+  };
+}
+
+/** `candidates`: in a drawn order, which decides among equals and for keys on probation. */
+function fillSlots(candidates: readonly Candidate[], slots: number) {
+  const byScore = (some: readonly Candidate[]) => [...some].sort((a, b) => b.peerScore - a.peerScore);
+  const judged = candidates.filter((one) => one.judged);
+  const established = byScore(judged.filter(({ standing }) => standing === "established"));
+  const probation = judged.filter(({ standing }) => standing === "probation");
+  const forProbation = Math.min(
+    probation.length,
+    Math.max(Math.ceil(slots * PROBATION_SHARE), slots - established.length),
+  );
+  const forEstablished = Math.min(established.length, slots - forProbation);
+  const unjudged = byScore(candidates.filter((one) => !one.judged));
+  const chosen = [
+    ...established.slice(0, forEstablished),
+    ...probation.slice(0, forProbation),
+    ...unjudged.slice(0, Math.max(0, slots - forEstablished - forProbation)),
+  ];
+  const without = (some: readonly Candidate[], own: number) =>
+    some
+      .slice(own)
+      .map(({ peer, standing, peerScore }, i): [string, VerdictReason] => [
+        peer,
+        { code: "no-free-slot", standing, rank: own + i + 1, slots: own, peerScore },
+      ]);
+  return { chosen, left: [...without(established, forEstablished), ...without(probation, forProbation)] };
+}
+
+function usedUpdates(
+  some: readonly Candidate[],
+  clips: ReadonlyMap<string, number>,
+  shares: ReadonlyMap<string, number>,
+): UsedUpdate[] {
+  const weights = weightsOf(some);
+  return [...some]
+    .sort((a, b) => (a.peer < b.peer ? -1 : 1))
+    .map(({ peer, judged }) => {
+      const weight = weights.get(peer) ?? 0;
+      const clip = clips.get(peer) ?? 1;
+      return {
+        peer,
+        weight: f32ToHex(weight),
+        clip: f32ToHex(clip),
+        coefficient: f32ToHex(weight * clip),
+        share: f64ToHex(shares.get(peer) ?? 0),
+        judged,
+      };
+    });
+}
+
+function notUsed(
+  reasons: ReadonlyMap<string, VerdictReason>,
+  shares: ReadonlyMap<string, number>,
+): Selection["notSelected"] {
+  return [...reasons]
+    .map(([peer, reason]) => ({ peer, reason, share: f64ToHex(shares.get(peer) ?? 0) }))
     .sort((a, b) => (a.peer < b.peer ? -1 : 1));
-  return { selected, notSelected };
 }

@@ -4,14 +4,18 @@
  * @module
  */
 import {
+  type AggregateSet,
   type Close,
   type Commit,
   type Cutoff,
   type DataIndex,
+  type EvaluatorRecord,
   f32ToHex,
   f64ToHex,
   type Genesis,
+  type GuardReport,
   hashOf,
+  type Job,
   type LedgerEntry,
   type Manifest,
   type Report,
@@ -23,6 +27,7 @@ import {
 } from "../../../schemas/index.ts";
 import { rosterDeadlines } from "../deadlines.ts";
 import type { Fact, FactsOf, RunFacts, SettledCommit } from "../facts.ts";
+import type { StoredGuardReport } from "../gauntlet/guard.ts";
 import { packLosses } from "../gauntlet/losses.ts";
 import { stateProof } from "../state-check.ts";
 
@@ -83,6 +88,15 @@ export const testConfig: RunConfig = {
     ownersPerGroup: 8,
     stepFactor: 0.2,
     assignedTest: "matrix",
+    judging: {
+      budgetSeconds: 1_000,
+      secondsPerUpdate: 1,
+      secondOpinions: 0,
+      canaries: 0,
+      tolerance: 0.05,
+      privateSequences: 1,
+    },
+    guardNats: 1,
     rating: { mu: 25, sigma: 25 / 3, beta: 7, tau: 0.1 },
   },
   heldOut: { windows: 4, everyRounds: 1 },
@@ -122,6 +136,13 @@ export const testGenesis: Genesis = {
   data: hashOf(testData),
 };
 
+/** One whose single report is enough. */
+export const trustedEvaluator = (evaluator: string): EvaluatorRecord => ({
+  evaluator,
+  confirmed: 10,
+  faults: [],
+});
+
 /** What holds in every phase; shards: 2. */
 export function runFacts(changes: Partial<RunFacts> = {}): RunFacts {
   const config = changes.config ?? testConfig;
@@ -133,7 +154,15 @@ export function runFacts(changes: Partial<RunFacts> = {}): RunFacts {
     configHash: hashOf(config),
     round: 1,
     shards: 2,
-    previous: { manifest: digest("manifest before"), voidsInRow: 0, medianNorm: null, ledger: new Map() },
+    previous: {
+      manifest: digest("manifest before"),
+      voidsInRow: 0,
+      medianNorm: null,
+      ledger: new Map(),
+      evaluators: new Map(testGenesis.keys.evaluators.map((key) => [key, trustedEvaluator(key)])),
+      secondsPerUpdate: null,
+    },
+    evaluators: testGenesis.keys.evaluators,
     paused: null,
     aborted: false,
     seeds: { roster: rosterSeed, close: closeSeed },
@@ -157,17 +186,27 @@ export function ledgerEntry(peer: string, changes: Partial<LedgerEntry> = {}): L
     peerScore: f64ToHex(0),
     lossScore: null,
     lastVerdict: "not-selected",
-    lastReason: { code: "not-judged" },
+    lastReason: { code: "not-judged", cause: "no-report" },
     selectedRounds: 0,
     refusedRounds: 0,
-    earned: f64ToHex(0),
+    standing: "probation",
+    paid: f64ToHex(0),
+    held: f64ToHex(0),
+    forfeited: f64ToHex(0),
+    recentShares: [],
     ...changes,
   };
 }
 
 /** An entry whose peer is established. */
 export const establishedEntry = (peer: string, changes: Partial<LedgerEntry> = {}) =>
-  ledgerEntry(peer, { judgedRounds: 10, countedRounds: 10, assignmentScore: f64ToHex(0.5), ...changes });
+  ledgerEntry(peer, {
+    standing: "established",
+    judgedRounds: 10,
+    countedRounds: 10,
+    assignmentScore: f64ToHex(0.5),
+    ...changes,
+  });
 
 export const ledgerFrom = (entries: readonly LedgerEntry[]) =>
   new Map(entries.map((entry) => [entry.peer, entry]));
@@ -333,12 +372,25 @@ export function closeOf(
     clusters: [],
     plan: {
       step: f32ToHex(0.2),
+      budget: { updates: 1_000, secondsPerUpdate: f64ToHex(1) },
       anchor: [100, 101, 102, 103],
-      jobs:
-        peers.length === 0 ? [] : [{ job: "0000", peers, owned: peers.map((_, i) => [2 * i, 2 * i + 1]) }],
+      privateSequences: 1,
+      jobs: peers.length === 0 ? [] : [jobOf(peers)],
     },
     ...changes,
   });
+}
+
+/** A job that one report settles, if its evaluator is trusted or alone. */
+export function jobOf(peers: readonly string[], changes: Partial<Job> = {}): Job {
+  return {
+    job: "0000",
+    peers: [...peers],
+    owned: peers.map((_, i) => [2 * i, 2 * i + 1]),
+    opinions: 1,
+    canary: null,
+    ...changes,
+  };
 }
 
 export function includedSubmission(peer: string): Close["submissions"][number] {
@@ -366,23 +418,28 @@ const BASE_LOSS = 5;
 export function reportOf(
   close: Fact<Close>,
   gains: (peer: string, place: number) => Gains,
-  { job = "0000", evaluator = peerId(903) } = {},
+  { job = "0000", evaluator = peerId(903), others = [] as readonly string[] } = {},
 ): FactsOf<"evaluate">["reports"][number] {
   const planned = close.body.plan.jobs.find((one) => one.job === job);
   if (planned === undefined) throw new Error(`no job ${job}`);
-  const sequences = [...close.body.plan.anchor, ...planned.owned.flat()].length;
+  const planSequences = [...close.body.plan.anchor, ...planned.owned.flat()].length;
+  const sequences = planSequences + close.body.plan.privateSequences * (1 + others.length);
   const report: Report = {
     round: close.body.round,
     job,
     evaluator,
     close: close.hash,
     stateHash: stateNow,
+    others: [...others],
     base: packLosses(new Array<number>(sequences).fill(BASE_LOSS)),
+    canary: planned.canary === null ? null : packLosses(new Array<number>(sequences).fill(BASE_LOSS)),
+    seconds: 0.5,
     losses: planned.peers.map((peer, place) => {
       const { anchor, owned } = gains(peer, place);
       const each = [
         ...close.body.plan.anchor.map((_, i) => anchor[i % anchor.length] ?? 0),
         ...planned.owned.flatMap((windows, owner) => windows.map(() => owned[owner] ?? 0)),
+        ...new Array<number>(sequences - planSequences).fill(anchor[0] ?? 0),
       ];
       return { peer, losses: packLosses(each.map((gain) => BASE_LOSS - gain)) };
     }),
@@ -409,25 +466,55 @@ export function evaluateFacts(
   const roster = rosterOf(rosterPeers, { run });
   const close = closeOf(roster, cutoffOf(roster), included, closeChanges);
   const reports = reported ? close.body.plan.jobs.map(({ job }) => reportOf(close, gains, { job })) : [];
-  return { ...run, phase: "evaluate", roster, close, reports };
+  return { ...run, phase: "evaluate", roster, close, reports, late: null };
 }
 
 /** Facts of the aggregation that follow from a selection. */
 export function aggregateFacts(
   before: FactsOf<"evaluate">,
   selection: Fact<Selection>,
-  { aggregated = [0, 1] as readonly number[], aborted = before.aborted } = {},
+  { aggregated = [0, 1] as readonly number[], guarded = true, aborted = before.aborted } = {},
 ): FactsOf<"aggregate"> {
-  const { reports: _, phase: __, ...run } = before;
+  const { reports: _, late: __, phase: ___, ...run } = before;
   return {
     ...run,
     phase: "aggregate",
     aborted,
     cutoff: cutoffOf(before.roster),
     selection,
-    aggregates: aggregated.map((shard) => ({ shard, sha256: digest(`aggregate ${shard}`), sizeBytes: 500 })),
+    aggregates: {
+      selected: aggregated.map((shard) => aggregateFile(shard)),
+      established: [],
+    },
+    guards: guarded ? [guardOf(selection, "selected", 0)] : [],
     base: { round: before.round - 1, stateHash: stateNow },
   };
+}
+
+export const aggregateFile = (shard: number, set = "selected") => ({
+  shard,
+  sha256: digest(`aggregate ${shard} ${set}`),
+  sizeBytes: 500,
+});
+
+/** A guard's report that finds the anchor loss changed by so many nats. */
+export function guardOf(
+  selection: Fact<Selection>,
+  set: AggregateSet,
+  change: number,
+  evaluator = peerId(903),
+): StoredGuardReport {
+  const losses = (loss: number) => packLosses(new Array<number>(4).fill(loss));
+  const report: GuardReport = {
+    round: selection.body.round,
+    set,
+    evaluator,
+    selection: selection.hash,
+    stateHash: stateNow,
+    base: losses(BASE_LOSS),
+    after: losses(BASE_LOSS + change),
+  };
+  return { set, evaluator, hash: hashOf(report), report };
 }
 
 /** The manifest fact out of a recorded decision's body. */

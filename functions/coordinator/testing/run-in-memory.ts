@@ -7,12 +7,14 @@
  */
 
 import {
+  type AggregateSet,
   type Close,
   type Commit,
   type Control,
   close as closeSchema,
   derivedSeed,
   f32FromHex,
+  type GuardReport,
   hashOf,
   keys,
   parseCanonical,
@@ -28,7 +30,7 @@ import {
   toInstant,
 } from "../../../schemas/index.ts";
 import { activateRun, chainLength, createRun, type RunKeys } from "../../../workers/local/create-run.ts";
-import { acceptReport } from "../../api/evaluate.ts";
+import { acceptGuard, acceptReport } from "../../api/evaluate.ts";
 import { acceptCommit, announce, register } from "../../api/submit.ts";
 import { createNudger } from "../../rounds/nudger.ts";
 import { openRun, type RunContext, type RunSecrets } from "../../rounds/run-context.ts";
@@ -369,7 +371,7 @@ export class RunInMemory {
     const key = evaluatorKeys[evaluator % evaluatorKeys.length];
     if (close === null || planned === undefined || key === undefined) return;
     const state = await this.store.get(keys.state(this.run, round - 1));
-    const sequences = close.plan.anchor.length + planned.owned.flat().length;
+    const sequences = close.plan.anchor.length + planned.owned.flat().length + close.plan.privateSequences;
     const losses = (gain: number) => packLosses(new Array<number>(sequences).fill(5 - gain));
     const body = {
       round,
@@ -377,7 +379,10 @@ export class RunInMemory {
       evaluator: key.publicKey,
       close: hashOf(close),
       stateHash: state === null ? sha256(new Uint8Array()) : JSON.parse(text(state.bytes)).body.stateHash,
+      others: [],
       base: losses(0),
+      canary: planned.canary === null ? null : losses(0),
+      seconds: 1,
       losses: planned.peers.map((peer, i) => ({
         peer,
         losses: losses(gains[i % gains.length] ?? Number.NaN),
@@ -390,6 +395,29 @@ export class RunInMemory {
       planned.job,
       signToBytes("report", this.run, body, key),
     );
+    this.messages.push(JSON.stringify({ type: "tick", run: this.run }));
+  }
+
+  /** An evaluator's word on a sum of the open round: the anchor loss changes by so much; null: not a number. */
+  async guard(evaluator: number, set: AggregateSet, change: number | null): Promise<void> {
+    const round = await this.openRound();
+    const key = evaluatorKeys[evaluator % evaluatorKeys.length];
+    const close = await this.#bodyOf<Close>(closeSchema, keys.close(this.run, round));
+    const selection = await this.store.get(keys.selection(this.run, round));
+    const state = await this.store.get(keys.state(this.run, round - 1));
+    if (key === undefined || close === null || selection === null || state === null) return;
+    const losses = (loss: number) => packLosses(new Array<number>(close.plan.anchor.length).fill(loss));
+    const body: GuardReport = {
+      round,
+      set,
+      evaluator: key.publicKey,
+      selection: hashOf(JSON.parse(text(selection.bytes)).body),
+      stateHash: JSON.parse(text(state.bytes)).body.stateHash,
+      base: losses(5),
+      after: losses(change === null ? Number.NaN : 5 + change),
+    };
+    const bytes = signToBytes("guard", this.run, body, key);
+    await acceptGuard(await this.#api(), key.publicKey, round, set, bytes);
     this.messages.push(JSON.stringify({ type: "tick", run: this.run }));
   }
 

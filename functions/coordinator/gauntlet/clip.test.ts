@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { clipFactors, lowerMedian, type MeasuredNorm, medianNorm, normRange } from "./norms.ts";
-import { peerId } from "./testing/facts.ts";
+import { peerId } from "../testing/facts.ts";
+import { clipFactors, type MeasuredNorm, medianNorm, normRange } from "./clip.ts";
+import { lowerMedian } from "./robust.ts";
 
 const measured = (norms: readonly number[], established: readonly boolean[] = []): MeasuredNorm[] =>
   norms.map((norm, i) => ({

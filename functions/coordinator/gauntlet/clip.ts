@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { lowerMedian } from "./robust.ts";
 
 /** Refused above this multiple of the median norm ... */
 const HIGHEST = 10;
@@ -14,6 +15,9 @@ const TENSOR_LIMIT = 4;
 /** The median moves at most by this factor from round to round. */
 const MEDIAN_DRIFT = 2;
 
+/** Medians rest on established peers from so many on. */
+const MIN_ESTABLISHED = 3;
+
 export interface MeasuredNorm {
   peer: string;
   established: boolean;
@@ -23,10 +27,13 @@ export interface MeasuredNorm {
   tensors: readonly number[];
 }
 
-/** The lower median: for an even count the smaller of the two in the middle. Of nothing: null. */
-export function lowerMedian(values: readonly number[]): number | null {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
+/**
+ * Whose norms the others are measured by: established peers, once there are three of them. A majority of new keys with
+ * tiny or huge updates must not decide what is usual.
+ */
+function yardstick(measured: readonly MeasuredNorm[]): readonly MeasuredNorm[] {
+  const established = measured.filter((one) => one.established);
+  return established.length >= MIN_ESTABLISHED ? established : measured;
 }
 
 /**
@@ -34,8 +41,7 @@ export function lowerMedian(values: readonly number[]): number | null {
  * [1/2, 2] of last round's. Null without submissions.
  */
 export function medianNorm(measured: readonly MeasuredNorm[], previous: number | null): number | null {
-  const established = measured.filter((one) => one.established);
-  const median = lowerMedian((established.length >= 3 ? established : measured).map((one) => one.norm));
+  const median = lowerMedian(yardstick(measured).map((one) => one.norm));
   if (median === null || previous === null) return median;
   return Math.min(MEDIAN_DRIFT * previous, Math.max(previous / MEDIAN_DRIFT, median));
 }
@@ -45,12 +51,15 @@ export function normRange(median: number): { lowest: number; highest: number } {
   return { lowest: median * LOWEST, highest: median * HIGHEST };
 }
 
-/** c_p = f32(min(1, m / n_p, 4 m_t / n_pt over tensors t)); m_t is the lower median of tensor t over all given. */
+/**
+ * c_p = f32(min(1, m / n_p, 4 m_t / n_pt over tensors t)). m_t is the lower median of tensor t, over established peers as
+ * m is; raw tensors count as any other.
+ */
 export function clipFactors(measured: readonly MeasuredNorm[], median: number): Map<string, number> {
   const tensorCount = measured[0]?.tensors.length ?? 0;
   const tensorMedians = Array.from(
     { length: tensorCount },
-    (_, t) => lowerMedian(measured.map((one) => one.tensors[t] ?? 0)) ?? 0,
+    (_, t) => lowerMedian(yardstick(measured).map((one) => one.tensors[t] ?? 0)) ?? 0,
   );
   const clips = new Map<string, number>();
   for (const one of measured) {

@@ -1,0 +1,33 @@
+/**
+ * Late judgements: an update that was used on its peer's record alone, judged since, and found harmful. Its peer forfeits
+ * what it earned lately: otherwise a good record could be spent on one bad update whenever evaluators are slow.
+ *
+ * @module
+ */
+import { f64ToHex, type Selection } from "../../../schemas/index.ts";
+import type { FactsOf } from "../facts.ts";
+import { lossScore } from "./loss-score.ts";
+import { finiteFigure } from "./losses.ts";
+import { opinionOn } from "./opinions.ts";
+
+/** Harmful updates of the round before, ascending by peer. */
+export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
+  const { late } = facts;
+  if (late === null) return [];
+  const { anchor, privateSequences, jobs } = late.close.plan;
+  return late.peers.flatMap((peer) => {
+    const job = jobs.find(({ peers }) => peers.includes(peer));
+    if (job === undefined) return [];
+    const { gains } = opinionOn(job, late.reports, {
+      round: facts.round,
+      evaluators: facts.evaluators,
+      records: facts.previous.evaluators,
+      anchorSequences: anchor.length,
+      privateSequences,
+      tolerance: facts.config.gauntlet.judging.tolerance,
+    });
+    if (gains === null) return [];
+    const { score } = lossScore(gains.anchor[job.peers.indexOf(peer)] ?? []);
+    return score > 0 ? [] : [{ peer, lossScore: f64ToHex(finiteFigure(score)) }];
+  });
+}

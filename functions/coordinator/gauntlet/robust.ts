@@ -1,0 +1,36 @@
+/**
+ * Averages that one huge value cannot steer.
+ *
+ * @module
+ */
+
+/** Below this many values the median replaces the trimmed mean. */
+const MEDIAN_BELOW = 4;
+/** Share cut off at both ends. */
+const TRIM = 0.2;
+
+/** The lower median: for an even count the smaller of the two in the middle. Of nothing: null. */
+export function lowerMedian(values: readonly number[]): number | null {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
+}
+
+/** The median: for an even count the mean of the two in the middle. Of nothing: NaN. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const n = sorted.length;
+  return ((sorted[Math.floor((n - 1) / 2)] ?? Number.NaN) + (sorted[Math.floor(n / 2)] ?? Number.NaN)) / 2;
+}
+
+/**
+ * Mean after a fifth (at least one) is cut off both ends, the median below 4 values, over finite values; 0 of nothing.
+ */
+export function trimmedMean(values: readonly number[]): number {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const n = sorted.length;
+  if (n === 0) return 0;
+  if (n < MEDIAN_BELOW) return median(sorted);
+  const cut = Math.max(1, Math.floor(n * TRIM));
+  const kept = sorted.slice(cut, n - cut);
+  return kept.reduce((sum, value) => sum + value, 0) / kept.length;
+}

@@ -1,0 +1,22 @@
+import { describe, expect, it } from "vitest";
+import { establishedEntry, ledgerEntry, peerId } from "../testing/facts.ts";
+import { isEstablished, standingOf } from "./standing.ts";
+
+describe("standing", () => {
+  it.each([
+    [9, 0.9, "probation"],
+    [10, 0.19, "probation"],
+    [10, 0.2, "established"],
+  ])(
+    "after %d judged rounds at an assignment score of %d is %s",
+    (judgedRounds, assignmentScore, standing) => {
+      expect(standingOf({ judgedRounds, assignmentScore })).toBe(standing);
+    },
+  );
+
+  it("of somebody nobody knows is probation", () => {
+    expect(isEstablished(undefined)).toBe(false);
+    expect(isEstablished(ledgerEntry(peerId(1)))).toBe(false);
+    expect(isEstablished(establishedEntry(peerId(1)))).toBe(true);
+  });
+});
