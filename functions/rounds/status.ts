@@ -20,7 +20,7 @@ import {
 import { decide } from "../coordinator/decide.ts";
 import type { RoundFacts } from "../coordinator/facts.ts";
 import { finiteFigure } from "../coordinator/gauntlet/losses.ts";
-import { RECENT_ROUNDS, scoreFactors } from "../coordinator/gauntlet/peer-score.ts";
+import { penaltyFactor, presenceFactor, RECENT_ROUNDS } from "../coordinator/gauntlet/peer-score.ts";
 import { lowerMedian } from "../coordinator/gauntlet/robust.ts";
 import { receiptsOf } from "../coordinator/receipts.ts";
 import { phaseBeganMs, whatHappensThen } from "../coordinator/why.ts";
@@ -199,14 +199,11 @@ function standingsOf(entries: readonly LedgerEntry[], round: number): Standing[]
 function standingOf(entry: LedgerEntry, round: number): Standing {
   const assignmentScore = f64FromHex(entry.assignmentScore);
   const [mu, sigma] = [f64FromHex(entry.rating.mu), f64FromHex(entry.rating.sigma)];
-  const factors = scoreFactors({
-    assignmentScore,
-    countedRounds: entry.countedRounds,
-    ordinal: mu - 3 * sigma,
+  const presence = presenceFactor({
     deliveredRounds: entry.deliveredRounds.filter((delivered) => delivered > round - RECENT_ROUNDS).length,
     possibleRounds: Math.min(RECENT_ROUNDS, round - entry.firstRound + 1),
-    faults: entry.recent.filter((what) => what === "fault").length,
   });
+  const faults = entry.recent.filter((what) => what === "fault").length;
   const lastVerdict: FinalVerdict = entry.lastVerdict;
   return {
     peer: entry.peer,
@@ -215,8 +212,8 @@ function standingOf(entry: LedgerEntry, round: number): Standing {
     ratingMu: mu,
     ratingSigma: sigma,
     assignmentScore,
-    presence: factors.presence,
-    penalty: factors.penalty,
+    presence,
+    penalty: penaltyFactor({ faults }),
     standing: entry.standing,
     earned: f64FromHex(entry.paid) + f64FromHex(entry.held),
     held: f64FromHex(entry.held),

@@ -6,6 +6,7 @@
 import type { CloudStorage } from "../local/run-folder.ts";
 import { storageOptions } from "../operator/storage-options.ts";
 import { type OptionSpec, text, UsageError, type Values } from "./arguments.ts";
+import type { SourceOptions } from "./source.ts";
 
 export interface Command {
   summary: string;
@@ -69,6 +70,29 @@ export function storageOf(values: Values): CloudStorage | { kind: "folder" } | u
 export function refuse(values: Values, options: readonly string[], why: string): void {
   const stray = options.find((name) => values[name] !== undefined);
   if (stray !== undefined) throw new UsageError(`--${stray} ${why}`);
+}
+
+/** Options of commands that read a run: from a folder, a bucket, or a coordinator. */
+export const sourceOptions: Record<string, OptionSpec> = {
+  "data-dir": dataDir,
+  coordinator: { ...coordinator, help: "ask this coordinator instead of reading a folder" },
+  run,
+  store: { kind: "text", choices: ["folder", "s3"], help: "s3: read a bucket instead of a folder (folder)" },
+  ...cloudOptions,
+};
+
+/** Where those options say that the run is. */
+export function sourceOf(values: Values): SourceOptions {
+  const storage = storageOf(values);
+  if (storage?.kind === "s3") refuse(values, ["data-dir"], "goes without --store s3: a bucket is read");
+  if (values.coordinator !== undefined)
+    refuse(values, ["store", "data-dir"], "goes without --coordinator, which is asked instead");
+  return {
+    dataDir: text(values["data-dir"]) ?? DEFAULT_DATA_DIR,
+    storage: storage?.kind === "s3" ? storage : undefined,
+    coordinator: text(values.coordinator),
+    run: text(values.run),
+  };
 }
 
 export function workerOptions(values: Values, folder: string) {

@@ -10,7 +10,9 @@ import type { Command } from "./command.ts";
 import { coordinator } from "./commands/coordinator.ts";
 import { doctor } from "./commands/doctor.ts";
 import { evaluator } from "./commands/evaluator.ts";
+import { explain } from "./commands/explain.ts";
 import { key } from "./commands/key.ts";
+import { ledger } from "./commands/ledger.ts";
 import { peer } from "./commands/peer.ts";
 import { provision } from "./commands/provision.ts";
 import { runControl } from "./commands/run-control.ts";
@@ -26,6 +28,8 @@ const commands: Record<string, Command> = {
   peer,
   evaluator,
   status,
+  explain,
+  ledger,
   provision,
   doctor,
   "run create": runCreate,

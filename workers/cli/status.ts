@@ -4,21 +4,12 @@
  * @module
  */
 import { createApiClient } from "../../functions/api/client.ts";
-import { openRun } from "../../functions/rounds/run-context.ts";
-import { runsOf } from "../../functions/rounds/runs.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
-import type { ObjectStore } from "../../functions/storage/object-store.ts";
-import { OuterloopError, type RunStatus } from "../../schemas/index.ts";
-import { type CloudStorage, readCurrentRun } from "../local/run-folder.ts";
-import { openStore } from "../local/storage.ts";
+import type { RunStatus } from "../../schemas/index.ts";
 import { chooseRun } from "../replica/run-view.ts";
+import { openBucket, type SourceOptions } from "./source.ts";
 
-export interface StatusOptions {
-  dataDir: string;
-  /** Read this bucket instead of a folder. */
-  storage: CloudStorage | undefined;
-  coordinator: string | undefined;
-  run: string | undefined;
+export interface StatusOptions extends SourceOptions {
   json: boolean;
   /** Explain why the run stands where it stands. */
   why: boolean;
@@ -27,32 +18,10 @@ export interface StatusOptions {
 export async function statusCommand(options: StatusOptions): Promise<void> {
   const status =
     options.coordinator === undefined
-      ? await fromBucket(options)
+      ? await readStatus(await openBucket(options))
       : await fromCoordinator(options, options.coordinator);
   const text = options.json ? JSON.stringify(status) : options.why ? whyText(status) : statusText(status);
   process.stdout.write(`${text}\n`);
-}
-
-async function fromBucket({ dataDir, storage, run }: StatusOptions): Promise<RunStatus> {
-  if (storage !== undefined) {
-    const store = openStore(dataDir, { storage, ticketSecret: "" });
-    return readStatus(await openRun(store, run ?? (await newestRun(store))));
-  }
-  const current = await readCurrentRun(dataDir);
-  if (current === null) {
-    throw new OuterloopError(
-      "no-such-run",
-      `${dataDir} holds no run: name its folder with --data-dir, or a coordinator with --coordinator`,
-    );
-  }
-  return readStatus(await openRun(openStore(dataDir, current), run ?? current.run));
-}
-
-/** The run in a bucket that was created last. */
-async function newestRun(store: ObjectStore): Promise<string> {
-  const newest = (await runsOf(store)).at(-1);
-  if (newest !== undefined) return newest;
-  throw new OuterloopError("no-such-run", "the bucket holds no run: `outerloop run create` makes one");
 }
 
 async function fromCoordinator({ run }: StatusOptions, coordinator: string): Promise<RunStatus> {

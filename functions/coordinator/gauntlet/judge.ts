@@ -85,7 +85,7 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
     const factors = scoreFactors({
       assignmentScore,
       countedRounds: runCounted,
-      ordinal: ordinal(skill),
+      ordinal: ordinal(skill) / ratingSettings.sigma,
       deliveredRounds: recentlyDelivered.length + 1,
       possibleRounds: Math.min(RECENT_ROUNDS, facts.round - firstRound + 1),
       faults: (entry?.recent ?? []).filter((what) => what === "fault").length,

@@ -1,5 +1,5 @@
 /**
- * PeerScore = assignmentFactor * ln(1 + e^ordinal) * presence * penalty. Gates decide who may be used; this score
+ * PeerScore = assignmentFactor * ln(1 + e^(ordinal / sigma0)) * presence * penalty. Gates decide who may be used; this score
  * decides who goes first when there are too many, and what it earns.
  *
  * @module
@@ -18,7 +18,7 @@ export interface ScoreInputs {
   assignmentScore: number;
   /** Most rounds in which anybody's assignment score was updated. */
   countedRounds: number;
-  /** mu - 3 sigma after this round's update. */
+  /** mu - 3 sigma after this round's update, in units of the sigma with which everybody begins. */
   ordinal: number;
   /** Rounds of the last eight of the run (since the peer came) in which it delivered, and how many those are. */
   deliveredRounds: number;
@@ -39,9 +39,20 @@ export function scoreFactors(inputs: ScoreInputs): ScoreFactors {
   return {
     assignment: inputs.countedRounds < ASSIGNMENT_WARMUP_ROUNDS ? 1 : Math.max(0, inputs.assignmentScore),
     rating: softplus(inputs.ordinal),
-    presence: inputs.possibleRounds === 0 ? 1 : inputs.deliveredRounds / inputs.possibleRounds,
-    penalty: FAULT_FACTOR ** inputs.faults,
+    presence: presenceFactor(inputs),
+    penalty: penaltyFactor(inputs),
   };
+}
+
+export function presenceFactor({
+  deliveredRounds,
+  possibleRounds,
+}: Pick<ScoreInputs, "deliveredRounds" | "possibleRounds">): number {
+  return possibleRounds === 0 ? 1 : deliveredRounds / possibleRounds;
+}
+
+export function penaltyFactor({ faults }: Pick<ScoreInputs, "faults">): number {
+  return FAULT_FACTOR ** faults;
 }
 
 export function peerScore(factors: ScoreFactors): number {

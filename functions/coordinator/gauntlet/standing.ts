@@ -9,9 +9,9 @@
 import { f64FromHex, type KeyStanding, type LedgerEntry } from "../../../schemas/index.ts";
 
 /** Judged in so many rounds ... */
-const ESTABLISHED_AFTER_ROUNDS = 10;
+export const ESTABLISHED_AFTER_ROUNDS = 10;
 /** ... and an assignment score of at least this. */
-const ESTABLISHED_ASSIGNMENT = 0.2;
+export const ESTABLISHED_ASSIGNMENT = 0.2;
 
 /** The standing that a record gives. */
 export function standingOf(record: { judgedRounds: number; assignmentScore: number }): KeyStanding {
