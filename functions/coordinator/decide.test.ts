@@ -442,9 +442,12 @@ describe("settling", () => {
   ];
 
   it.each(faults)("with %s", (_, commit, { early = true }, verdict, code) => {
-    const previous = { ...runFacts().previous, medianNorm: 1 };
-    const facts = settleFacts([settledCommit(one), commit], {
-      ...roster,
+    // Three established peers say which norms are usual.
+    const usual = [one, peerId(81), peerId(82)];
+    const ledger = ledgerFrom(usual.map((peer) => establishedEntry(peer)));
+    const previous = { ...runFacts().previous, medianNorm: 1, ledger };
+    const facts = settleFacts([...usual.map((peer) => settledCommit(peer)), commit], {
+      roster: [...roster.roster, ...usual],
       early,
       run: runFacts({ previous }),
     });

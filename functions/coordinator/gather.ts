@@ -87,7 +87,11 @@ function expectedPeers(facts: FactsOf<"gather">): string[] {
     .map((entry) => entry.peer);
 }
 
-/** At most maxPeers: established peers first, newcomers by a lot with the seed that the roster itself reveals. */
+/**
+ * At most maxPeers: established peers first, then those that delivered when they were last there, then newcomers, last those
+ * that failed to; each by a lot with the seed that the roster itself reveals. Keys that only announce cost nothing, so they
+ * must not keep out who trains.
+ */
 function admitted(
   facts: FactsOf<"gather">,
   intents: readonly AnnouncedIntent[],
@@ -96,9 +100,15 @@ function admitted(
   const byId = [...intents].sort((a, b) => (a.peer < b.peer ? -1 : 1));
   const { maxPeers } = facts.config.gather;
   if (byId.length <= maxPeers) return byId;
-  const established = byId.filter(({ peer }) => isEstablished(facts.previous.ledger.get(peer)));
-  const others = byId.filter((intent) => !established.includes(intent));
+  const rank = ({ peer }: AnnouncedIntent): number => {
+    const entry = facts.previous.ledger.get(peer);
+    if (isEstablished(entry)) return 0;
+    if (entry === undefined) return 2;
+    return entry.awaited ? 1 : 3;
+  };
   const draw = new Draw(seed, "admission");
-  const chosen = [...draw.shuffled(established), ...draw.shuffled(others)].slice(0, maxPeers);
+  const chosen = [0, 1, 2, 3]
+    .flatMap((wanted) => draw.shuffled(byId.filter((intent) => rank(intent) === wanted)))
+    .slice(0, maxPeers);
   return chosen.sort((a, b) => (a.peer < b.peer ? -1 : 1));
 }

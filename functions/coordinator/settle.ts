@@ -18,7 +18,7 @@ import { deadlineAfter, hasPassed, isInTime } from "./deadlines.ts";
 import { count, type Decision, type Nudge, recorded, short, waiting } from "./decision.ts";
 import { evaluationPlan } from "./evaluation-plan.ts";
 import type { FactsOf, SettledCommit } from "./facts.ts";
-import { clipFactors, type MeasuredNorm, medianNorm, normRange } from "./gauntlet/clip.ts";
+import { clipFactors, type MeasuredNorm, yardstickOf } from "./gauntlet/clip.ts";
 import { findClusters } from "./gauntlet/copies.ts";
 import { isEstablished } from "./gauntlet/standing.ts";
 import { stateProof } from "./state-check.ts";
@@ -65,13 +65,13 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
   const gated = byId.map((one) => ({ one, refused: gate(facts, one) }));
 
   const measured = gated.filter(({ refused }) => refused === null).map(({ one }) => measure(facts, one));
-  const median = medianNorm(measured, facts.previous.medianNorm);
-  const range = normRange(median ?? 0);
+  const yardstick = yardstickOf(measured, facts.previous.medianNorm);
+  const { median, lowest, highest } = yardstick ?? { median: 0, lowest: 0, highest: 0 };
   const outliers = new Set(
-    measured.filter(({ norm }) => norm > range.highest || norm < range.lowest).map(({ peer }) => peer),
+    measured.filter(({ norm }) => norm > highest || norm < lowest).map(({ peer }) => peer),
   );
   const kept = measured.filter(({ peer }) => !outliers.has(peer));
-  const clips = clipFactors(kept, median ?? 0);
+  const clips = clipFactors(kept, median);
 
   const submissions: Verdict[] = gated.map(({ one, refused }) => {
     const norm = measured.find(({ peer }) => peer === one.peer)?.norm ?? null;
@@ -81,8 +81,9 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
       const refusal: VerdictReason = {
         code: "norm-out-of-range",
         norm: norm ?? 0,
-        median: median ?? 0,
-        ...range,
+        median,
+        lowest,
+        highest,
       };
       return { ...base, verdict: "refused", refusal, clip: null };
     }
@@ -106,7 +107,7 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
     roster: facts.roster.hash,
     cutoff: facts.cutoff.hash,
     seed,
-    medianNorm: median === null ? null : f64ToHex(median),
+    medianNorm: yardstick === null ? null : f64ToHex(median),
     submissions,
     clusters,
     plan: evaluationPlan(facts, seed, [...included], clusters),
@@ -172,9 +173,11 @@ function isComplete(one: SettledCommit, shards: number): boolean {
 }
 
 function measure(facts: FactsOf<"settle">, one: SettledCommit): MeasuredNorm {
+  const entry = facts.previous.ledger.get(one.peer);
   return {
     peer: one.peer,
-    established: isEstablished(facts.previous.ledger.get(one.peer)),
+    established: isEstablished(entry),
+    weight: entry === undefined ? 0 : f64FromHex(entry.peerScore),
     norm: f64FromHex(one.submission?.norm ?? f64ToHex(0)),
     tensors: (one.submission?.tensorSquaredNorms ?? []).map((bits) => Math.sqrt(f64FromHex(bits))),
   };

@@ -1,16 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { peerId } from "../testing/facts.ts";
-import { clipFactors, type MeasuredNorm, medianNorm, normRange } from "./clip.ts";
-import { lowerMedian } from "./robust.ts";
+import { clipFactors, type MeasuredNorm, yardstickOf } from "./clip.ts";
 
 const measured = (norms: readonly number[], established: readonly boolean[] = []): MeasuredNorm[] =>
   norms.map((norm, i) => ({
     peer: peerId(i + 1),
     established: established[i] ?? false,
+    weight: 0,
     norm,
     tensors: [norm],
   }));
+const medianNorm = (some: readonly MeasuredNorm[], previous: number | null) =>
+  yardstickOf(some, previous)?.median ?? null;
+const trio = [true, true, true];
 
 describe("the median norm", () => {
   it.each([
@@ -20,30 +23,43 @@ describe("the median norm", () => {
     [[3, 1, 2], 2],
     [[4, 3, 2, 1], 2],
   ])("of %j is the lower median %j", (norms, median) => {
-    expect(lowerMedian(norms)).toBe(median);
     expect(medianNorm(measured(norms), null)).toBe(median);
   });
 
   it("rests on established peers once there are three of them: headcount moves nothing", () => {
     const norms = [1, 1.1, 1.2, 100, 100, 100, 100];
     expect(medianNorm(measured(norms, [true, true]), null)).toBe(100);
-    expect(medianNorm(measured(norms, [true, true, true]), null)).toBe(1.1);
+    expect(medianNorm(measured(norms, trio), null)).toBe(1.1);
+  });
+
+  it("weighs by PeerScore before: a majority of fresh keys moves nothing from its second round on", () => {
+    const some = measured([1, 1.1, 1.2, 0.01, 0.01, 0.01, 0.01]);
+    expect(medianNorm(some, null)).toBe(0.01);
+    const scored = some.map((one, i) => ({ ...one, weight: i < 3 ? 1 : 0.1 }));
+    expect(medianNorm(scored, null)).toBe(1.1);
+    const joined = some.map((one, i) => ({ ...one, weight: i < 3 ? 0.2 : 0 }));
+    expect(medianNorm(joined, null)).toBe(1.1);
   });
 
   it.each([
     [100, 2],
     [1.5, 1.5],
     [0.01, 0.5],
-  ])("moves at most by a factor of two from 1: %d gives %d", (norm, median) => {
-    expect(medianNorm(measured([norm]), 1)).toBe(median);
+  ])("of established peers moves at most by a factor of two from 1: %d gives %d", (norm, median) => {
+    expect(medianNorm(measured([norm, norm, norm], trio), 1)).toBe(median);
   });
 
   it("is null without submissions, whatever it was before", () => {
     expect(medianNorm([], 1)).toBeNull();
   });
 
-  it("refuses above ten times and below a twentieth of it", () => {
-    expect(normRange(2)).toEqual({ lowest: 0.1, highest: 20 });
+  it("refuses above ten times and below a twentieth of it, but only where established peers say what is usual", () => {
+    expect(yardstickOf(measured([2, 2, 2], trio), null)).toEqual({ median: 2, lowest: 0.1, highest: 20 });
+    expect(yardstickOf(measured([2, 2, 2]), null)).toEqual({
+      median: 2,
+      lowest: 0,
+      highest: Number.POSITIVE_INFINITY,
+    });
   });
 });
 
@@ -62,10 +78,11 @@ describe("clip factors", () => {
     const honest = [1, 2, 3].map((i) => ({
       peer: peerId(i),
       established: false,
+      weight: 0,
       norm: 1,
       tensors: [0.1, 0.99],
     }));
-    const hidden = { peer: peerId(4), established: false, norm: 1, tensors: [1, 0] };
+    const hidden = { peer: peerId(4), established: false, weight: 0, norm: 1, tensors: [1, 0] };
     const clips = clipFactors([...honest, hidden], 1);
     expect(clips.get(peerId(4))).toBe(Math.fround(0.4));
     expect(clips.get(peerId(1))).toBe(1);
@@ -75,11 +92,12 @@ describe("clip factors", () => {
     const honest = [1, 2, 3].map((i) => ({
       peer: peerId(i),
       established: false,
+      weight: 0,
       norm: 1,
       tensors: [0.1, 0.99],
     }));
     const clips = clipFactors(
-      [...honest, { peer: peerId(4), established: false, norm: 5, tensors: [1, 4.9] }],
+      [...honest, { peer: peerId(4), established: false, weight: 0, norm: 5, tensors: [1, 4.9] }],
       1,
     );
     // The whole norm asks for 1/5; after that the first tensor carries 0.2, less than its 0.4.

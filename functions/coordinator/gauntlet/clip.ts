@@ -21,45 +21,65 @@ const MIN_ESTABLISHED = 3;
 export interface MeasuredNorm {
   peer: string;
   established: boolean;
+  /** Its last PeerScore; 0 for a newcomer. */
+  weight: number;
   /** f64 norm of the whole update. */
   norm: number;
   /** Norm of each tensor. */
   tensors: readonly number[];
 }
 
+/** The range outside of which an update is refused, and the median that the others are measured by. */
+export interface Yardstick {
+  /** m */
+  median: number;
+  lowest: number;
+  highest: number;
+}
+
 /**
- * Whose norms the others are measured by: established peers, once there are three of them. A majority of new keys with
- * tiny or huge updates must not decide what is usual.
+ * m: the lower median norm of established peers, held within [1/2, 2] of last round's. While fewer than 3 are established,
+ * a majority of new keys with tiny or huge updates must not decide what is usual: then each norm weighs as much as its
+ * peer's last PeerScore (all the same where nobody has one yet), and nobody is refused, only clipped. Null without submissions.
  */
-function yardstick(measured: readonly MeasuredNorm[]): readonly MeasuredNorm[] {
+export function yardstickOf(measured: readonly MeasuredNorm[], previous: number | null): Yardstick | null {
   const established = measured.filter((one) => one.established);
-  return established.length >= MIN_ESTABLISHED ? established : measured;
+  if (established.length < MIN_ESTABLISHED) {
+    const median = weightedMedian(measured);
+    return median === null ? null : { median, lowest: 0, highest: Number.POSITIVE_INFINITY };
+  }
+  const now = lowerMedian(established.map((one) => one.norm)) ?? 0;
+  const median =
+    previous === null ? now : Math.min(MEDIAN_DRIFT * previous, Math.max(previous / MEDIAN_DRIFT, now));
+  return { median, lowest: median * LOWEST, highest: median * HIGHEST };
+}
+
+/** The lowest norm such that norms up to it have half of the weight. */
+function weightedMedian(measured: readonly MeasuredNorm[]): number | null {
+  const total = measured.reduce((sum, { weight }) => sum + weight, 0);
+  const weightOf = (one: MeasuredNorm) => (total > 0 ? one.weight / total : 1 / measured.length);
+  let sum = 0;
+  for (const one of [...measured].sort((a, b) => a.norm - b.norm)) {
+    sum += weightOf(one);
+    // Rounding of the sum must not move the median by a place.
+    if (sum >= 0.5 - 1e-9) return one.norm;
+  }
+  return null;
 }
 
 /**
- * m: the lower median norm over established peers (over all while fewer than 3 are established), held within
- * [1/2, 2] of last round's. Null without submissions.
- */
-export function medianNorm(measured: readonly MeasuredNorm[], previous: number | null): number | null {
-  const median = lowerMedian(yardstick(measured).map((one) => one.norm));
-  if (median === null || previous === null) return median;
-  return Math.min(MEDIAN_DRIFT * previous, Math.max(previous / MEDIAN_DRIFT, median));
-}
-
-/** The range outside of which an update is refused. */
-export function normRange(median: number): { lowest: number; highest: number } {
-  return { lowest: median * LOWEST, highest: median * HIGHEST };
-}
-
-/**
- * c_p = f32(min(1, m / n_p, 4 m_t / n_pt over tensors t)). m_t is the lower median of tensor t, over established peers as
- * m is; raw tensors count as any other.
+ * c_p = f32(min(1, m / n_p, 4 m_t / n_pt over tensors t)). m_t is the median of tensor t's norms, taken as m is; raw
+ * tensors count as any other.
  */
 export function clipFactors(measured: readonly MeasuredNorm[], median: number): Map<string, number> {
   const tensorCount = measured[0]?.tensors.length ?? 0;
   const tensorMedians = Array.from(
     { length: tensorCount },
-    (_, t) => lowerMedian(yardstick(measured).map((one) => one.tensors[t] ?? 0)) ?? 0,
+    (_, t) =>
+      yardstickOf(
+        measured.map((one) => ({ ...one, norm: one.tensors[t] ?? 0 })),
+        null,
+      )?.median ?? 0,
   );
   const clips = new Map<string, number>();
   for (const one of measured) {
