@@ -87,7 +87,10 @@ export const runStatus = z.strictObject({
   since: instant.nullable(),
   /** What the phase waits for; never empty while one is open. */
   waitingFor: z.array(awaitedThing),
-  /** When the phase ends regardless; null: gathering peers below the minimum, paused, or finished. */
+  /**
+   * When the phase ends regardless, margin included; once passed, only the coordinator is waited for. Null: gathering has
+   * no deadline (below the minimum, paused, or its decision is due), or the run is over.
+   */
   endsAt: instant.nullable(),
   /** What happens then, or why nothing does. */
   afterwards: z.string(),

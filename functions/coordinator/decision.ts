@@ -34,7 +34,10 @@ export interface Decision {
   followUps: Nudge[];
   /** Never empty while a phase is open. */
   waitingFor: AwaitedThing[];
-  /** When the phase ends regardless, milliseconds since 1970; null: gathering below the minimum, paused, finished. */
+  /**
+   * When the wait ends regardless, milliseconds since 1970: what it is for changes then, or the phase ends. Null: nothing
+   * is waited for until a time (gathering below the minimum, paused, finished), or nothing is waited for any more.
+   */
   endsAtMs: number | null;
   /** One sentence: why this record, or why not yet. */
   reason: string;

@@ -23,7 +23,7 @@ import { finiteFigure } from "../coordinator/gauntlet/losses.ts";
 import { penaltyFactor, presenceFactor, RECENT_ROUNDS } from "../coordinator/gauntlet/peer-score.ts";
 import { lowerMedian } from "../coordinator/gauntlet/robust.ts";
 import { receiptsOf } from "../coordinator/receipts.ts";
-import { phaseBeganMs, whatHappensThen } from "../coordinator/why.ts";
+import { phaseBeganMs, phaseEndsMs, whatHappensThen } from "../coordinator/why.ts";
 import { listAll } from "../storage/object-store.ts";
 import { ledgerOf, readFinishedRound, readManifest } from "./history.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -42,6 +42,7 @@ export async function readStatus(context: RunContext, from?: number): Promise<Ru
   const last = facts.round - 1;
   const before = last === 0 ? null : await readManifest(context, last);
   const sinceMs = phaseBeganMs(facts, before && toMilliseconds(before.body.asOf));
+  const endsAtMs = phaseEndsMs(facts, decision);
   return {
     run: context.run,
     asOf: toInstant(asOfMs),
@@ -50,7 +51,7 @@ export async function readStatus(context: RunContext, from?: number): Promise<Ru
     phase: facts.phase,
     since: sinceMs === null ? null : toInstant(sinceMs),
     waitingFor: decision.waitingFor,
-    endsAt: decision.endsAtMs === null ? null : toInstant(decision.endsAtMs),
+    endsAt: endsAtMs === null ? null : toInstant(endsAtMs),
     afterwards: whatHappensThen(facts, decision, asOfMs),
     manifestBy: nextBy(facts),
     reason: decision.reason,

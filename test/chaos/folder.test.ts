@@ -8,16 +8,23 @@ import { openRun } from "../../functions/rounds/run-context.ts";
 import { openStore } from "../../workers/local/storage.ts";
 import { freePort, HOST } from "../services/free-port.ts";
 import { startGateway } from "./gateway.ts";
-import { openNetworks } from "./networks.ts";
-import { expectWhole, live, startEverybody, summarise } from "./ordeal.ts";
+import { lasting } from "./lasting.ts";
+import { openNetworks, whyNoNetworks } from "./networks.ts";
+import { expectHits, expectNoFaults, expectWhole, live, startEverybody, summarise } from "./ordeal.ts";
 import { planBlows, type Threat } from "./plan.ts";
 import { createProcesses } from "./processes.ts";
 import { makeRun, PEERS, ROUNDS, TICKET_SECRET } from "./run.ts";
-import { mountSmallDisk } from "./small-disk.ts";
+import { mountSmallDisk, whyNoSmallDisk } from "./small-disk.ts";
 import { openStage, type Stage } from "./stage.ts";
 import { commonThreats, LONG_SECONDS, SHORT_SECONDS } from "./threats.ts";
 
 const DISK_MIB = 64;
+const ENOSPC = /ENOSPC/;
+
+const noDisk = await whyNoSmallDisk();
+const noNetworks = await whyNoNetworks();
+if (noDisk !== null) it.skip(`a full disk among the blows: ${noDisk}`, () => {});
+if (noNetworks !== null) it.skip(`lost packets among the blows: ${noNetworks}`, () => {});
 
 let stage: Stage;
 beforeEach(async () => {
@@ -28,28 +35,34 @@ afterEach(() => stage.close());
 it("twenty rounds over a folder, each with a blow", { timeout: 400_000 }, async ({ signal }) => {
   const { folder, seed, say, cleanUp } = stage;
   const dataDir = join(folder, "data");
-  const disk = await mountSmallDisk(dataDir, DISK_MIB);
-  if (typeof disk === "string") say(`no disk is filled, for none can be mounted: ${disk}`);
-  else cleanUp(disk.close);
-  const networks = await openNetworks(PEERS);
-  if (typeof networks === "string") say(`peers have no networks of their own: ${networks}`);
-  else cleanUp(networks.close);
+  const disk = noDisk === null ? await mountSmallDisk(dataDir, DISK_MIB) : null;
+  if (disk !== null) cleanUp(disk.close);
+  const networks = noNetworks === null ? await openNetworks(PEERS) : null;
+  if (networks !== null) cleanUp(networks.close);
 
   const store = openStore(dataDir, { storage: { kind: "folder" }, ticketSecret: TICKET_SECRET });
   const current = await makeRun(dataDir, store, { kind: "folder" });
   const coordinatorPort = await freePort();
-  const host = typeof networks === "string" ? HOST : networks.address;
+  const host = networks?.address ?? HOST;
   const gateway = await startGateway(host, coordinatorPort);
   cleanUp(gateway.close);
   const processes = createProcesses(stage.logs);
   cleanUp(processes.stop);
 
   const threats: Threat[] = commonThreats(processes, gateway);
-  if (typeof disk !== "string") {
-    const full = { what: "full disk under", victims: ["everybody"], strike: disk.fill };
+  if (disk !== null) {
+    const met = () => [...processes.lines.values()].flat().filter((line) => ENOSPC.test(line)).length;
+    const full = {
+      what: "full disk under",
+      victims: ["everybody"],
+      strike(_: string, seconds: number) {
+        const before = met();
+        return disk.fill(seconds, () => met() > before);
+      },
+    };
     threats.push({ ...full, seconds: SHORT_SECONDS }, { ...full, seconds: LONG_SECONDS });
   }
-  if (typeof networks !== "string") {
+  if (networks !== null) {
     threats.push(
       { what: "packets lost of", victims: PEERS, seconds: LONG_SECONDS, strike: networks.lose },
       {
@@ -57,9 +70,11 @@ it("twenty rounds over a folder, each with a blow", { timeout: 400_000 }, async 
         victims: PEERS,
         seconds: SHORT_SECONDS,
         async strike(victim, seconds) {
+          const address = networks.addressOf(victim);
+          const isConnected = await lasting(0, () => gateway.connections(address) > 0);
           const lost = networks.lose(victim, seconds);
-          gateway.forget(networks.addressOf(victim));
-          await lost;
+          gateway.forget(address);
+          return (await lost) && isConnected;
         },
       },
       { what: "slow network of", victims: PEERS, seconds: LONG_SECONDS, strike: networks.slow },
@@ -75,13 +90,16 @@ it("twenty rounds over a folder, each with a blow", { timeout: 400_000 }, async 
     coordinatorPort,
     env: stage.env,
     workerEnv: stage.env,
-    prefixOf: (peer: string) => (typeof networks === "string" ? [] : networks.prefix(peer)),
+    prefixOf: (peer: string) => networks?.prefix(peer) ?? [],
     say,
     signal,
   };
   startEverybody(ordeal);
-  const status = await live(ordeal, planBlows(seed, ROUNDS, threats));
+  const blows = planBlows(seed, ROUNDS, threats);
+  const { status, fallen } = await live(ordeal, blows);
   summarise(ordeal, status);
+  expectHits(blows, fallen);
+  expectNoFaults(ordeal);
   await expectWhole(ordeal, status);
   await processes.stop();
   stage.expectNobodyLeft();

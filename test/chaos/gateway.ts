@@ -9,6 +9,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { Transform } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Acknowledgement, commitAnswer, stored } from "../../schemas/index.ts";
+import { lasting } from "./lasting.ts";
 
 const SLOW = { latencyMs: 300, bytesPerSecond: 64 * 1024 };
 
@@ -18,10 +19,12 @@ export interface Gateway {
   readonly acknowledged: readonly Acknowledgement[];
   /** Keys of which it has said that they are stored. */
   readonly storedKeys: ReadonlySet<string>;
-  /** No connection lives or is made. */
-  cut(seconds: number): Promise<void>;
-  /** Every request waits a while, and answers trickle. */
-  slow(seconds: number): Promise<void>;
+  /** No connection lives or is made. True: there was one to cut. */
+  cut(seconds: number): Promise<boolean>;
+  /** Every request waits a while, and answers trickle. True: there was one. */
+  slow(seconds: number): Promise<boolean>;
+  /** How many connections an address has. */
+  connections(address: string): number;
   /** Resets the connections of one address, and of nobody else. */
   forget(address: string): void;
   close(): Promise<void>;
@@ -34,6 +37,7 @@ export async function startGateway(host: string, coordinatorPort: number): Promi
   const agent = new Agent({ keepAlive: true });
   const sockets = new Set<Socket>();
   let [cuts, slows] = [0, 0];
+  let [broken, delayed] = [0, 0];
 
   function writeDown(path: string, body: Buffer): void {
     if (path.endsWith("/commits")) {
@@ -44,7 +48,10 @@ export async function startGateway(host: string, coordinatorPort: number): Promi
   }
 
   async function passOn(from: IncomingMessage, to: ServerResponse): Promise<void> {
-    if (slows > 0) await sleep(SLOW.latencyMs);
+    if (slows > 0) {
+      delayed++;
+      await sleep(SLOW.latencyMs);
+    }
     const { method, url: path = "", headers } = from;
     const onward = request({ host: "127.0.0.1", port: coordinatorPort, method, path, headers, agent });
     onward.once("error", () => to.destroy());
@@ -67,11 +74,17 @@ export async function startGateway(host: string, coordinatorPort: number): Promi
     from.pipe(onward);
   }
 
+  function cutOff(socket: Socket): void {
+    broken++;
+    socket.destroy();
+  }
+
+  const of = (address: string) => [...sockets].filter(({ remoteAddress }) => remoteAddress === address);
   const server = createServer((from, to) => void passOn(from, to));
   server.on("connection", (socket) => {
-    if (cuts > 0) socket.destroy();
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+    if (cuts > 0) cutOff(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
@@ -81,17 +94,22 @@ export async function startGateway(host: string, coordinatorPort: number): Promi
     storedKeys,
     async cut(seconds) {
       cuts++;
-      for (const socket of sockets) socket.destroy();
-      await sleep(1_000 * seconds);
+      const before = broken;
+      for (const socket of sockets) cutOff(socket);
+      const hit = await lasting(seconds, () => broken > before);
       cuts--;
+      return hit;
     },
     async slow(seconds) {
       slows++;
-      await sleep(1_000 * seconds);
+      const before = delayed;
+      const hit = await lasting(seconds, () => delayed > before);
       slows--;
+      return hit;
     },
+    connections: (address) => of(address).length,
     forget(address) {
-      for (const socket of sockets) if (socket.remoteAddress === address) socket.resetAndDestroy();
+      for (const socket of of(address)) socket.resetAndDestroy();
     },
     close: () =>
       new Promise((resolve) => {

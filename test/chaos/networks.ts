@@ -9,11 +9,16 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
+import { lasting } from "./lasting.ts";
 
 /** A card that nobody has. */
 const NOBODY = "02:00:00:00:00:00";
+/** Nobody listens there: whoever is reached refuses at once. */
+const NO_PORT = 1;
+const SILENCE_MS = 500;
 const SLOW = ["tbf", "rate", "256kbit", "burst", "4kb", "latency", "2s"];
 
 export interface Networks {
@@ -23,16 +28,16 @@ export interface Networks {
   addressOf(name: string): string;
   /** Words before a command line that put it into the network of this name. */
   prefix(name: string): string[];
-  /** Whatever is sent is lost. Connections do not break: nobody learns anything. */
-  lose(name: string, seconds: number): Promise<void>;
-  /** 256 kbit/s in either direction. */
-  slow(name: string, seconds: number): Promise<void>;
+  /** Whatever is sent is lost, and connections do not break: nobody learns anything. True: something was sent. */
+  lose(name: string, seconds: number): Promise<boolean>;
+  /** 256 kbit/s in either direction. True: something was sent. */
+  slow(name: string, seconds: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** Makes them, or says why that cannot be done here. */
-export async function openNetworks(names: readonly string[]): Promise<Networks | string> {
-  if (process.platform !== "linux") return "namespaces are Linux's";
+/** Makes them; an error says why that cannot be done here. */
+export async function openNetworks(names: readonly string[]): Promise<Networks> {
+  if (process.platform !== "linux") throw new Error("namespaces are Linux's");
   const net = freeNet();
   const address = `${net}.1`;
   const holders = new Map<string, { holder: ChildProcess; inside: string[] }>();
@@ -80,18 +85,24 @@ export async function openNetworks(names: readonly string[]): Promise<Networks |
     }
   } catch (error) {
     await close();
-    return (error as Error).message;
+    throw error;
   }
 
   /** Does something at both ends of a cable for a while; of two blows that overlap, the later one ends both. */
   const counts = new Map<string, number>();
-  const during = async (what: string, seconds: number, begin: () => void, end: () => void) => {
+  const during = async (
+    what: string,
+    begin: () => void,
+    over: () => Promise<boolean>,
+    end: () => void,
+  ): Promise<boolean> => {
     counts.set(what, (counts.get(what) ?? 0) + 1);
     begin();
-    await sleep(1_000 * seconds);
+    const hit = await over();
     const others = (counts.get(what) ?? 1) - 1;
     counts.set(what, others);
     if (others === 0) end();
+    return hit;
   };
   const atBothEnds = (name: string, words: (device: string, other: string) => string[]) => {
     const { here, there, peer } = cable(name);
@@ -124,19 +135,60 @@ export async function openNetworks(names: readonly string[]): Promise<Networks |
     lose: (name, seconds) =>
       during(
         `lose ${name}`,
-        seconds,
         () => lose(name),
+        async () => {
+          const { here, peer } = cable(name);
+          const before = packetsFrom(here);
+          const [isLost, isSent] = await Promise.all([
+            isSilent(peer),
+            lasting(seconds, () => packetsFrom(here) > before),
+          ]);
+          return isLost && isSent;
+        },
         () => find(name),
       ),
     slow: (name, seconds) =>
       during(
         `slow ${name}`,
-        seconds,
         () => slow(name),
+        () => lasting(seconds, () => bytesSlowed(cable(name).here) > 0),
         () => speedUp(name),
       ),
     close,
   };
+}
+
+/** Why none can be made here; null: they can. */
+export async function whyNoNetworks(): Promise<string | null> {
+  try {
+    await (await openNetworks(["probe"])).close();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** How many packets the other end of a cable has sent, wherever they arrived. */
+function packetsFrom(device: string): number {
+  return Number(readFileSync(`/sys/class/net/${device}/statistics/rx_packets`, "utf8"));
+}
+
+/** How much has gone into a cable since it became slow; 0 of one that is not. */
+function bytesSlowed(device: string): number {
+  const { stdout } = spawnSync("tc", ["-s", "qdisc", "show", "dev", device], { encoding: "utf8" });
+  return Number(/^qdisc tbf .*\n Sent (\d+) bytes/m.exec(stdout)?.[1] ?? 0);
+}
+
+/** True: not even a refusal comes back from an address. */
+function isSilent(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port: NO_PORT, timeout: SILENCE_MS });
+    socket.once("timeout", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
 }
 
 /** Three bytes of the range for tests of networks (RFC 2544) that no card of this machine uses. */

@@ -12,21 +12,29 @@ import { createApiClient } from "../../functions/api/client.ts";
 import { readFinishedRound } from "../../functions/rounds/history.ts";
 import type { RunContext } from "../../functions/rounds/run-context.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
-import { isOuterloopError, type RunStatus } from "../../schemas/index.ts";
+import { isOuterloopError, type RoundSummary, type RunStatus } from "../../schemas/index.ts";
 import { MISUSED } from "../../workers/cli/lifetime.ts";
 import { isComplete } from "../../workers/local/result.ts";
 import { type CurrentRun, folders } from "../../workers/local/run-folder.ts";
 import { openPeerStateStore } from "../../workers/peer/peer-state.ts";
 import { downloadState, follow, stateHash } from "../../workers/replica/parameters.ts";
 import { openRunView } from "../../workers/replica/run-view.ts";
+import { followCourse } from "./course.ts";
 import type { Gateway } from "./gateway.ts";
-import { type Blow, isDue, nameOf } from "./plan.ts";
+import { type Blow, isDue, nameOf, type Point } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import { EVALUATORS, PEERS, ROUNDS } from "./run.ts";
 
-const LOOK_MS = 40;
+const STEP_MS = 5;
+const LOOK_MS = 200;
 /** When nothing moves, somebody wants to know why. */
 const TELL_AFTER_MS = 30_000;
+/** Of 20 rounds 15 to 20 were applied, of 60 commits 37 to 50 acknowledged; a slower machine may do less. */
+const LEAST_APPLIED = 10;
+const LEAST_ACKNOWLEDGED = 25;
+/** A full disk; a server that is away; one that came back without its queues; and that a sweep has met one of these. */
+const EXCUSE =
+  /ENOSPC|no answer (of|from)|check that the service runs at this address|QueueDoesNotExist|could not look after/;
 
 export interface Ordeal {
   dataDir: string;
@@ -72,45 +80,62 @@ export function startEverybody(ordeal: Ordeal): void {
   }
 }
 
+/** A blow that fell: where, and whether it hit. */
+export interface Fallen {
+  blow: string;
+  round: number;
+  hit: boolean;
+}
+
 /** Deals every blow when the run has come to it; resolves when the run is complete and every peer has gone home. */
-export async function live(ordeal: Ordeal, blows: readonly Blow[]): Promise<RunStatus> {
-  const { processes, say, signal } = ordeal;
+export async function live(
+  ordeal: Ordeal,
+  blows: readonly Blow[],
+): Promise<{ status: RunStatus; fallen: Fallen[] }> {
+  const { processes, gateway, say, signal } = ordeal;
   const beganAt = performance.now();
-  const falling: Promise<void>[] = [];
-  let fallen = 0;
+  const falling: Promise<Fallen>[] = [];
+  const passed = followCourse(processes.lines.get("coordinator") ?? [], gateway.acknowledged);
+  let looking = nextLook();
   let [seen, movedAt] = ["", beganAt];
   for (;;) {
-    const status = await look(ordeal);
-    if (status !== null) {
-      for (let blow = blows[fallen]; blow !== undefined && isDue(blow, status); blow = blows[fallen]) {
-        fallen++;
-        falling.push(deal(blow, status));
-      }
-      if (isComplete(status)) break;
+    for (const at of passed()) {
+      for (const blow of blows.slice(falling.length)) if (isDue(blow, at)) falling.push(deal(blow, at));
     }
-    const now =
-      status === null
-        ? seen
-        : `${status.round} ${status.phase}: ${status.waitingFor.map(({ text }) => text)}`;
-    if (now !== seen) [seen, movedAt] = [now, performance.now()];
-    else if (performance.now() - movedAt > TELL_AFTER_MS) {
-      say(`nothing has moved for ${secondsSince(movedAt)}: round ${seen}`);
-      movedAt = performance.now();
+    const status = await Promise.race([looking, sleep(STEP_MS)]);
+    if (status !== undefined) {
+      if (status !== null && isComplete(status)) break;
+      const now =
+        status === null
+          ? seen
+          : `${status.round} ${status.phase}: ${status.waitingFor.map(({ text }) => text)}`;
+      if (now !== seen) [seen, movedAt] = [now, performance.now()];
+      else if (performance.now() - movedAt > TELL_AFTER_MS) {
+        say(`nothing has moved for ${secondsSince(movedAt)}: round ${seen}`);
+        movedAt = performance.now();
+      }
+      looking = nextLook();
     }
     if (signal.aborted) throw new Error(`time is up in round ${seen}`);
     const misused = processes.ownEnds.find(({ how }) => how === `exit ${MISUSED}`);
     if (misused !== undefined) throw new Error(`${misused.name} was started wrongly: ${misused.lastWords}`);
-    await sleep(LOOK_MS);
   }
   say(`complete after ${secondsSince(beganAt)}`);
-  const overBy = Promise.all([...falling, ...PEERS.map((name) => processes.done(name))]);
-  await Promise.race([overBy, aborted(signal, "time is up, and not every peer has ended")]);
+  const over = Promise.all([Promise.all(falling), ...PEERS.map((name) => processes.done(name))]);
+  const [fallen] = await Promise.race([over, aborted(signal, "time is up, and not every peer has ended")]);
   say(`everybody has ended after ${secondsSince(beganAt)}`);
-  return readStatus(ordeal.context);
+  return { status: await readStatus(ordeal.context), fallen };
 
-  async function deal(blow: Blow, { round, phase }: RunStatus): Promise<void> {
-    say(`${secondsSince(beganAt)}: ${nameOf(blow)} (falls in round ${round}, ${phase})`);
-    await blow.threat.strike(blow.victim, blow.seconds);
+  async function nextLook(): Promise<RunStatus | null> {
+    await sleep(LOOK_MS);
+    return look(ordeal);
+  }
+
+  async function deal(blow: Blow, { round, moment }: Point): Promise<Fallen> {
+    say(`${secondsSince(beganAt)}: ${nameOf(blow)} (falls in round ${round}, ${moment})`);
+    const hit = await blow.threat.strike(blow.victim, blow.seconds);
+    if (!hit) say(`${nameOf(blow)} has hit nobody`);
+    return { blow: nameOf(blow), round, hit };
   }
 }
 
@@ -131,6 +156,20 @@ function aborted(signal: AbortSignal, message: string): Promise<never> {
   });
 }
 
+/** Every blow fell in its round and hit. */
+export function expectHits(blows: readonly Blow[], fallen: readonly Fallen[]): void {
+  expect(fallen).toEqual(blows.map((blow) => ({ blow: nameOf(blow), round: blow.round, hit: true })));
+}
+
+/** Nobody ended or complained but of what a blow does. */
+export function expectNoFaults({ processes }: Ordeal): void {
+  const complaints = [...processes.lines].flatMap(([name, lines]) =>
+    lines.filter((line) => !line.includes('"level":"info"')).map((line) => ({ name, line })),
+  );
+  expect(complaints.filter(({ line }) => !EXCUSE.test(line))).toEqual([]);
+  expect(processes.ownEnds.filter(({ lastWords }) => !EXCUSE.test(lastWords))).toEqual([]);
+}
+
 /** What must hold at the end. */
 export async function expectWhole(ordeal: Ordeal, status: RunStatus): Promise<void> {
   const { context, current, dataDir, processes, gateway, authority } = ordeal;
@@ -138,7 +177,7 @@ export async function expectWhole(ordeal: Ordeal, status: RunStatus): Promise<vo
   expect(history.map(({ round }) => round)).toEqual(Array.from({ length: ROUNDS }, (_, i) => i + 1));
 
   // Nothing acknowledged is missing.
-  expect(gateway.acknowledged.length).toBeGreaterThanOrEqual(ROUNDS);
+  expect(gateway.acknowledged.length).toBeGreaterThanOrEqual(LEAST_ACKNOWLEDGED);
   const missing: unknown[] = [];
   for (const { round, peer, commit } of gateway.acknowledged) {
     const { close } = await readFinishedRound(context, round);
@@ -180,13 +219,18 @@ export async function expectWhole(ordeal: Ordeal, status: RunStatus): Promise<vo
     ]);
   }
 
-  // Something was learnt on the way.
+  // Something was learnt on the way, and not in one round alone.
+  expect(countOf(status, "applied")).toBeGreaterThanOrEqual(LEAST_APPLIED);
   expect(history.at(-1)?.heldOutLoss).toBeLessThan(status.initialHeldOutLoss ?? 0);
 }
 
+const countOf = ({ history }: RunStatus, outcome: RoundSummary["outcome"]) =>
+  history.filter((summary) => summary.outcome === outcome).length;
+
 /** How it went, for people. */
-export function summarise({ processes, gateway, say }: Ordeal, { history }: RunStatus): void {
-  const count = (outcome: string) => history.filter((summary) => summary.outcome === outcome).length;
+export function summarise({ processes, gateway, say }: Ordeal, status: RunStatus): void {
+  const { history } = status;
+  const count = (outcome: RoundSummary["outcome"]) => countOf(status, outcome);
   const commits = history.map(({ selected, refused }) => selected.length + refused.length);
   say(
     `${history.length} rounds: ${count("applied")} applied, ${count("empty")} empty, ${count("void")} void; ` +

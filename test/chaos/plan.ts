@@ -4,11 +4,18 @@
  * @module
  */
 import { Draw } from "../../functions/coordinator/draws.ts";
-import { type RunStatus, sha256 } from "../../schemas/index.ts";
+import { sha256 } from "../../schemas/index.ts";
 
-/** Points of a round at which a blow may fall, in the order in which a round passes them. */
+/** Points of a round at which a blow may fall, in the order in which a round passes them. `commit`: the first one is in. */
 const MOMENTS = ["gather", "train", "commit", "settle", "evaluate", "aggregate"] as const;
 export type Moment = (typeof MOMENTS)[number];
+
+/** How far a run has come. */
+export interface Point {
+  round: number;
+  moment: Moment;
+}
+
 /** A run that has finished is hit no more, so its last round is hit early. */
 const EARLY_MOMENTS = MOMENTS.slice(0, 3);
 
@@ -20,13 +27,11 @@ export interface Threat {
   moments?: readonly Moment[];
   /** How long it lasts, drawn from this range; null: it is over at once. */
   seconds: readonly [shortest: number, longest: number] | null;
-  /** Resolves when the blow is over. */
-  strike(victim: string, seconds: number): Promise<unknown>;
+  /** Resolves when the blow is over. True: it has hit somebody, as far as this can be seen from outside. */
+  strike(victim: string, seconds: number): Promise<boolean>;
 }
 
-export interface Blow {
-  round: number;
-  moment: Moment;
+export interface Blow extends Point {
   threat: Threat;
   victim: string;
   seconds: number;
@@ -50,14 +55,9 @@ export function planBlows(seed: string, rounds: number, threats: readonly Threat
 }
 
 /** True once a run has come as far as a blow. */
-export function isDue({ round, moment }: Blow, status: RunStatus): boolean {
-  if (status.phase === "finished" || status.round > round) return true;
-  return status.round === round && MOMENTS.indexOf(momentOf(status)) >= MOMENTS.indexOf(moment);
-}
-
-function momentOf({ phase, progress }: RunStatus): Moment {
-  if (phase === "train" && progress.committed > 0) return "commit";
-  return phase === "finished" ? "aggregate" : phase;
+export function isDue(blow: Blow, at: Point): boolean {
+  if (at.round !== blow.round) return at.round > blow.round;
+  return MOMENTS.indexOf(at.moment) >= MOMENTS.indexOf(blow.moment);
 }
 
 /** `round 3, evaluate: SIGKILL of peer-2`. */

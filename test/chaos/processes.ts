@@ -3,15 +3,18 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkerEvent } from "../../workers/peer/events.ts";
 import { BIN } from "../support/up.ts";
 
 const RESTART_DELAY_MS = 200;
 const STOP_PATIENCE_MS = 10_000;
+/** A signal is obeyed at once, but not at the same moment. */
+const STOPPED_WITHIN_MS = 1_000;
 
 export interface ProcessSpec {
   name: string;
@@ -35,16 +38,18 @@ export interface OwnEnd {
 export interface Processes {
   /** Everything a worker has reported, by its name. */
   readonly events: ReadonlyMap<string, readonly WorkerEvent[]>;
+  /** Every line on a process's stderr, by its name. */
+  readonly lines: ReadonlyMap<string, readonly string[]>;
   readonly ownEnds: readonly OwnEnd[];
   /** Starts so far, by name. */
   readonly starts: ReadonlyMap<string, number>;
   /** Ids of all processes there ever were. */
   readonly pids: readonly number[];
   start(spec: ProcessSpec): void;
-  /** SIGKILL; resolves when the process is gone. */
-  kill(name: string): Promise<void>;
-  /** SIGSTOP, and SIGCONT after a while. */
-  suspend(name: string, seconds: number): Promise<void>;
+  /** SIGKILL; resolves when the process is gone. True: this is what it died of. */
+  kill(name: string): Promise<boolean>;
+  /** SIGSTOP, and SIGCONT after a while. True: it stood still. */
+  suspend(name: string, seconds: number): Promise<boolean>;
   /** Resolves once a process whose work has an end has ended well. */
   done(name: string): Promise<void>;
   /** Resolves when nothing runs any more. */
@@ -54,7 +59,7 @@ export interface Processes {
 interface Kept {
   spec: ProcessSpec;
   /** Null between a death and the next start. */
-  running: { child: ChildProcess; gone: Promise<void> } | null;
+  running: { child: ChildProcess; gone: Promise<NodeJS.Signals | null> } | null;
   isFinished: boolean;
   done: PromiseWithResolvers<void>;
 }
@@ -62,6 +67,7 @@ interface Kept {
 export function createProcesses(logFolder: string): Processes {
   const all = new Map<string, Kept>();
   const events = new Map<string, WorkerEvent[]>();
+  const lines = new Map<string, string[]>();
   const starts = new Map<string, number>();
   const ownEnds: OwnEnd[] = [];
   const pids: number[] = [];
@@ -81,12 +87,13 @@ export function createProcesses(logFolder: string): Processes {
       log.write(data);
       lastWords = (lastWords + data).slice(-2_000);
     });
+    if (child.stderr) createInterface(child.stderr).on("line", (line) => lines.get(name)?.push(line));
     child.on("message", (event) => events.get(name)?.push(event as WorkerEvent));
-    const gone = new Promise<void>((resolve) => {
+    const gone = new Promise<NodeJS.Signals | null>((resolve) => {
       // After "exit" the last words may still be on their way.
       child.once("close", (code, signal) => {
         log.end();
-        resolve();
+        resolve(signal);
         ended(kept, child, code, signal, lastWords.trim());
       });
     });
@@ -129,6 +136,7 @@ export function createProcesses(logFolder: string): Processes {
 
   return {
     events,
+    lines,
     ownEnds,
     starts,
     pids,
@@ -136,22 +144,25 @@ export function createProcesses(logFolder: string): Processes {
       const kept: Kept = { spec, running: null, isFinished: false, done: Promise.withResolvers() };
       all.set(spec.name, kept);
       events.set(spec.name, []);
+      lines.set(spec.name, []);
       launch(kept);
     },
     async kill(name) {
       const victim = await running(name);
-      if (victim === null) return;
+      if (victim === null) return false;
       killed.add(victim.child);
       victim.child.kill("SIGKILL");
-      await victim.gone;
+      return (await victim.gone) === "SIGKILL";
     },
     async suspend(name, seconds) {
       const victim = await running(name);
-      if (victim === null) return;
+      if (victim === null) return false;
       victim.child.kill("SIGSTOP");
+      const hasStopped = await isStopped(victim.child);
       // Another blow may kill it meanwhile.
       await Promise.race([sleep(1_000 * seconds), victim.gone]);
       victim.child.kill("SIGCONT");
+      return hasStopped;
     },
     done: (name) => of(name).done.promise,
     async stop() {
@@ -159,6 +170,15 @@ export function createProcesses(logFolder: string): Processes {
       await Promise.all([...all.values()].map(({ running }) => running && end(running)));
     },
   };
+}
+
+/** As the system sees it. */
+async function isStopped({ pid }: ChildProcess): Promise<boolean> {
+  for (const until = performance.now() + STOPPED_WITHIN_MS; performance.now() < until; await sleep(5)) {
+    const { stdout } = spawnSync("ps", ["-o", "state=", "-p", `${pid}`], { encoding: "utf8" });
+    if (stdout.startsWith("T")) return true;
+  }
+  return false;
 }
 
 async function end({ child, gone }: NonNullable<Kept["running"]>): Promise<void> {

@@ -7,12 +7,12 @@ import { afterEach, beforeEach, it } from "vitest";
 import { openRun } from "../../functions/rounds/run-context.ts";
 import { createS3ObjectStore } from "../../functions/storage/s3.ts";
 import { storageOptions } from "../../workers/operator/storage-options.ts";
-import { freePort, HOST } from "../services/free-port.ts";
+import { freePort, HOST, isFree } from "../services/free-port.ts";
 import type { Server } from "../services/server.ts";
 import { REGION, startBoth } from "../services/services.ts";
 import { outerloopIn } from "../support/up.ts";
 import { startGateway } from "./gateway.ts";
-import { expectWhole, live, startEverybody, summarise } from "./ordeal.ts";
+import { expectHits, expectNoFaults, expectWhole, live, startEverybody, summarise } from "./ordeal.ts";
 import { planBlows, type Threat } from "./plan.ts";
 import { createProcesses } from "./processes.ts";
 import { makeRun, ROUNDS } from "./run.ts";
@@ -83,7 +83,9 @@ it("twenty rounds over MinIO and LocalStack, each with a blow", { timeout: 500_0
 
   const restart = oneAtATime(async (server: Server) => {
     await server.kill("SIGKILL");
+    const isGone = await isFree(server.port);
     await server.restart();
+    return isGone;
   });
   const threats: Threat[] = [
     ...commonThreats(processes, gateway),
@@ -93,7 +95,11 @@ it("twenty rounds over MinIO and LocalStack, each with a blow", { timeout: 500_0
       victims: ["LocalStack"],
       seconds: null,
       // It forgets its queues.
-      strike: () => restart(localStack).then(provision),
+      async strike() {
+        const isGone = await restart(localStack);
+        await provision();
+        return isGone;
+      },
     },
     {
       what: "wire cut to",
@@ -123,8 +129,11 @@ it("twenty rounds over MinIO and LocalStack, each with a blow", { timeout: 500_0
     signal,
   };
   startEverybody(ordeal);
-  const status = await live(ordeal, planBlows(seed, ROUNDS, threats));
+  const blows = planBlows(seed, ROUNDS, threats);
+  const { status, fallen } = await live(ordeal, blows);
   summarise(ordeal, status);
+  expectHits(blows, fallen);
+  expectNoFaults(ordeal);
   await expectWhole(ordeal, status);
   await processes.stop();
   await stop();
@@ -132,7 +141,7 @@ it("twenty rounds over MinIO and LocalStack, each with a blow", { timeout: 500_0
 });
 
 /** A call waits for the one before it. */
-function oneAtATime<Args extends unknown[]>(work: (...args: Args) => Promise<void>): typeof work {
+function oneAtATime<Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>): typeof work {
   let last: Promise<unknown> = Promise.resolve();
   return (...args) => {
     const next = last.then(() => work(...args));

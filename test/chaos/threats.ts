@@ -32,18 +32,19 @@ export function commonThreats(processes: Processes, gateway: Gateway): Threat[] 
       seconds: TOO_LONG_SECONDS,
       // It misses a round, so that nobody waits for it; then it is slower than the others, and commits while they close.
       async strike(victim, seconds) {
-        await suspend(victim, seconds);
+        const hit = await suspend(victim, seconds);
         for (let i = 0; i < STUTTERS; i++) {
           await sleep(STUTTER_MS);
           await suspend(victim, (2 * STUTTER_MS) / 1_000);
         }
+        return hit;
       },
     },
     {
       what: "all evaluators get SIGKILL as does",
       victims: ["coordinator"],
       seconds: null,
-      strike: async (victim) => Promise.all([victim, ...EVALUATORS].map(kill)),
+      strike: async (victim) => (await Promise.all([victim, ...EVALUATORS].map(kill))).every(Boolean),
     },
     {
       what: "connections cut to",

@@ -5,8 +5,8 @@
  */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { Transform } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { HOST } from "../services/free-port.ts";
+import { lasting } from "./lasting.ts";
 
 /** Each piece that comes through waits so long. */
 const LATENCY_MS = 150;
@@ -14,25 +14,35 @@ const LATENCY_MS = 150;
 export interface Wire {
   /** `http://127.0.0.1:PORT` */
   endpoint: string;
-  /** No connection lives or is made. */
-  cut(seconds: number): Promise<void>;
-  slow(seconds: number): Promise<void>;
+  /** No connection lives or is made. True: there was one to cut. */
+  cut(seconds: number): Promise<boolean>;
+  /** True: something came through. */
+  slow(seconds: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
 export async function startWire(port: number): Promise<Wire> {
   const sockets = new Set<Socket>();
   let [cuts, slows] = [0, 0];
+  let [broken, delayed] = [0, 0];
+  const cutOff = (socket: Socket) => {
+    broken++;
+    socket.destroy();
+  };
   const delay = () =>
     new Transform({
       transform(chunk: Buffer, _, done) {
-        if (slows === 0) done(null, chunk);
-        else setTimeout(() => done(null, chunk), LATENCY_MS);
+        if (slows === 0) {
+          done(null, chunk);
+          return;
+        }
+        delayed++;
+        setTimeout(() => done(null, chunk), LATENCY_MS);
       },
     });
   const server = createServer((near) => {
     if (cuts > 0) {
-      near.destroy();
+      cutOff(near);
       return;
     }
     const far = connect(port, HOST);
@@ -54,14 +64,18 @@ export async function startWire(port: number): Promise<Wire> {
     endpoint: `http://${HOST}:${(server.address() as AddressInfo).port}`,
     async cut(seconds) {
       cuts++;
-      for (const socket of sockets) socket.destroy();
-      await sleep(1_000 * seconds);
+      const before = broken;
+      for (const socket of sockets) cutOff(socket);
+      const hit = await lasting(seconds, () => broken > before);
       cuts--;
+      return hit;
     },
     async slow(seconds) {
       slows++;
-      await sleep(1_000 * seconds);
+      const before = delayed;
+      const hit = await lasting(seconds, () => delayed > before);
       slows--;
+      return hit;
     },
     close: () =>
       new Promise((resolve) => {

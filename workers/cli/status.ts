@@ -5,7 +5,7 @@
  */
 import { createApiClient } from "../../functions/api/client.ts";
 import { readStatus } from "../../functions/rounds/status.ts";
-import type { RunStatus } from "../../schemas/index.ts";
+import type { AwaitedThing, RunStatus } from "../../schemas/index.ts";
 import { chooseRun } from "../replica/run-view.ts";
 import { openBucket, type SourceOptions } from "./source.ts";
 
@@ -29,19 +29,17 @@ async function fromCoordinator({ run }: StatusOptions, coordinator: string): Pro
   return api.status(await chooseRun(api, run));
 }
 
-/** Why a run stands where it stands: since when, what for, until when, and then. */
+/** Why a run stands where it stands: since when, what it waits for, until when, and what then. */
 export function whyText(status: RunStatus): string {
-  const { asOf, run, round, rounds, phase, since, waitingFor, endsAt, afterwards, manifestBy, reason } =
-    status;
-  const secondsTo = (at: string) => Math.round((Date.parse(at) - Date.parse(asOf)) / 1_000);
-  const left = (at: string) => (secondsTo(at) >= 0 ? `in ${secondsTo(at)} s` : `${-secondsTo(at)} s ago`);
+  const { asOf, run, round, rounds, phase, since, waitingFor, afterwards, manifestBy, reason } = status;
+  const left = (at: string) => leftText(at, asOf);
   return [
     `run      ${run}, as of ${asOf}`,
     `round    ${round} of ${rounds}`,
     `phase    ${phase}${since === null ? "" : `, since ${since} (${left(since)})`}`,
     `because  ${reason}`,
     ...waitingFor.map(({ text }, i) => `${i === 0 ? "waits    for " : "             "}${text}`),
-    `until    ${endsAt === null ? "no deadline" : `${endsAt} at the latest (${left(endsAt)})`}`,
+    ...deadlineText(status),
     `then     ${afterwards}`,
     ...(manifestBy === null
       ? []
@@ -49,15 +47,37 @@ export function whyText(status: RunStatus): string {
   ].join("\n");
 }
 
-function statusText(status: RunStatus): string {
-  const { run, round, rounds, phase, waitingFor, endsAt, reason, history, initialHeldOutLoss } = status;
+/** Until when the phase lasts; nothing once the run is over. */
+function deadlineText({ asOf, phase, waitingFor, endsAt }: RunStatus): string[] {
+  if (phase === "finished") return [];
+  const waitsFor = (kind: AwaitedThing["kind"]) => waitingFor.some((thing) => thing.kind === kind);
+  if (waitsFor("coordinator")) {
+    const overdue = endsAt !== null && endsAt <= asOf;
+    return [overdue ? `overdue  since ${endsAt} (${leftText(endsAt, asOf)})` : "due      now"];
+  }
+  if (endsAt !== null) return [`until    ${endsAt} (${leftText(endsAt, asOf)})`];
+  return [
+    waitsFor("resume")
+      ? "until    the operator resumes the run: a pause has no deadline"
+      : "until    enough peers have announced: there is no deadline, and nothing is at stake yet",
+  ];
+}
+
+function leftText(at: string, asOf: string): string {
+  const leftMs = Date.parse(at) - Date.parse(asOf);
+  const seconds = Math.round(Math.abs(leftMs) / 1_000);
+  return leftMs > 0 ? `in ${seconds} s` : `${seconds} s ago`;
+}
+
+export function statusText(status: RunStatus): string {
+  const { run, round, rounds, phase, waitingFor, reason, history, initialHeldOutLoss } = status;
   const last = history.at(-1);
   const loss = history.findLast(({ heldOutLoss }) => heldOutLoss !== null)?.heldOutLoss ?? initialHeldOutLoss;
   return [
     `run      ${run}`,
     `round    ${round} of ${rounds}, ${phase}: ${reason}`,
     ...(waitingFor.length > 0 ? [`waits    for ${waitingFor.map(({ text }) => text).join(", ")}`] : []),
-    ...(phase === "finished" ? [] : [`until    ${endsAt ?? "no deadline: nothing is at stake yet"}`]),
+    ...deadlineText(status),
     ...(loss === null ? [] : [`loss     ${loss.toFixed(4)} nats/token on held-out text`]),
     ...(last === undefined
       ? []

@@ -18,6 +18,11 @@ export function countdown(milliseconds: number): string;
 export function shortId(hex: string): string;
 export function runName(run: string): { slug: string; hash: string };
 export function isPaused(status: Pick<RunStatus, "waitingFor">): boolean;
+export function isDue(status: Pick<RunStatus, "waitingFor">): boolean;
+export function deadline(
+  status: Pick<RunStatus, "phase" | "waitingFor" | "endsAt">,
+  serverNowMs: number,
+): { label: string; time: string };
 export function steps(
   status: Pick<RunStatus, "phase" | "progress">,
 ): { step: Step; state: string; text: string; fraction: number }[];

@@ -121,6 +121,27 @@ export function isPaused(status) {
   return status.waitingFor.some((thing) => thing.kind === "resume");
 }
 
+/** Nothing is missing but a decision. @param {Pick<RunStatus, "waitingFor">} status */
+export function isDue(status) {
+  return status.waitingFor.some((thing) => thing.kind === "coordinator");
+}
+
+/**
+ * Until when the phase lasts, in words; `time` is what there is to count.
+ *
+ * @param {Pick<RunStatus, "phase" | "waitingFor" | "endsAt">} status
+ * @param {number} serverNowMs
+ */
+export function deadline(status, serverNowMs) {
+  const { phase, endsAt } = status;
+  const leftMs = endsAt === null ? 0 : Date.parse(endsAt) - serverNowMs;
+  if (phase === "finished") return { label: "", time: "" };
+  if (endsAt !== null && leftMs <= 0) return { label: "overdue for", time: countdown(-leftMs) };
+  if (isDue(status)) return { label: "", time: "due now" };
+  if (endsAt !== null) return { label: "ends within", time: countdown(leftMs) };
+  return { label: "", time: isPaused(status) ? "no deadline: paused" : "no deadline: too few peers" };
+}
+
 /**
  * The five steps of the round with what each counts; `of` is null where no total exists yet.
  *

@@ -4,7 +4,7 @@
  * @module
  */
 import { find, keyedChildren, make, setAttribute, setText } from "./dom.js";
-import { countdown, isPaused, PHASES, steps } from "./format.js";
+import { deadline, isDue, isPaused, PHASES, steps } from "./format.js";
 
 /** @import { RunStatus } from "../../../schemas/status.ts" */
 
@@ -68,7 +68,10 @@ export function drawNow(status) {
   drawWaitingFor(more > 0 ? [...names, { text: `and ${more} more` }] : names);
   find("#waiting-title").hidden = names.length === 0;
   setText(find("#decision-reason"), status.reason);
-  setText(find("#afterwards-label"), status.endsAt === null ? "And then:" : "At the deadline:");
+  setText(
+    find("#afterwards-label"),
+    status.endsAt === null || isDue(status) ? "And then:" : "At the deadline:",
+  );
   setText(find("[data-testid=afterwards]"), status.afterwards);
   setAttribute(
     phase,
@@ -79,16 +82,15 @@ export function drawNow(status) {
 
 /** The countdown alone, many times for each picture. @param {RunStatus} status @param {number} serverNowMs */
 export function drawDeadline(status, serverNowMs) {
-  if (status.endsAt === null) {
-    setText(deadlineLabel, "");
-    setText(endsAt, status.phase === "finished" ? "" : "no deadline");
+  const { label, time } = deadline(status, serverNowMs);
+  setText(deadlineLabel, label);
+  setText(endsAt, time);
+  // Large figures are for a time alone.
+  if (label === "" || status.endsAt === null) {
     endsAt.removeAttribute("datetime");
     endsAt.removeAttribute("title");
     return;
   }
-  const leftMs = Date.parse(status.endsAt) - serverNowMs;
-  setText(deadlineLabel, leftMs > 0 ? "ends within" : "deadline passed");
-  setText(endsAt, countdown(leftMs));
   setAttribute(endsAt, "datetime", status.endsAt);
   setAttribute(endsAt, "title", new Date(status.endsAt).toLocaleString());
 }

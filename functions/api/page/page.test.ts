@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import type { AwaitedThing, Phase } from "../../../schemas/index.ts";
 import * as clock from "./clock.js";
 import * as format from "./format.js";
 import {
@@ -7,8 +8,10 @@ import {
   change,
   count,
   countdown,
+  deadline,
   duration,
   figure,
+  isDue,
   isPaused,
   lastRoundDrawn,
   lossPoints,
@@ -245,6 +248,33 @@ describe("the steps of a round", () => {
     expect(Object.keys(PHASES)).toEqual([...STEPS, "finished"]);
     expect(isPaused({ waitingFor: [{ kind: "resume", name: "", text: "the operator" }] })).toBe(true);
     expect(isPaused({ waitingFor: [] })).toBe(false);
+  });
+});
+
+describe("the deadline of a phase", () => {
+  const nowMs = Date.UTC(2026, 0, 31, 12, 0, 0);
+  const at = (seconds: number) => new Date(nowMs + 1_000 * seconds).toISOString();
+  const waits = (kind: AwaitedThing["kind"], phase: Phase, endsAt: string | null) =>
+    deadline({ phase, waitingFor: [{ kind, name: "", text: "" }], endsAt }, nowMs);
+
+  it("is counted down, and what is past it is overdue", () => {
+    expect(waits("commit", "train", at(42))).toEqual({ label: "ends within", time: "0:42" });
+    expect(waits("coordinator", "train", at(-90))).toEqual({ label: "overdue for", time: "1:30" });
+  });
+
+  it("is nobody's business once only a decision is missing", () => {
+    expect(waits("coordinator", "settle", at(9))).toEqual({ label: "", time: "due now" });
+    expect(waits("coordinator", "gather", null)).toEqual({ label: "", time: "due now" });
+    expect(isDue({ waitingFor: [] })).toBe(false);
+  });
+
+  it("is absent for a reason", () => {
+    expect(waits("resume", "gather", null).time).toBe("no deadline: paused");
+    expect(waits("peers", "gather", null).time).toBe("no deadline: too few peers");
+    expect(deadline({ phase: "finished", waitingFor: [], endsAt: null }, nowMs)).toEqual({
+      label: "",
+      time: "",
+    });
   });
 });
 
