@@ -27,7 +27,7 @@ export async function settleFailures(
     const last = poison || message.receives >= MAX_RECEIVES;
     log(last ? "error" : "warning", `${message.body.slice(0, 500)} failed: ${reason}`, {
       error,
-      message: message.id,
+      messageId: message.id,
       receives: message.receives,
       buried: last,
     });
