@@ -129,7 +129,9 @@ export function explain(reason: VerdictReason): string {
     case "norm-out-of-range":
       return `norm ${figure(reason.norm)} is outside ${figure(reason.lowest)} to ${figure(reason.highest)} (median ${figure(reason.median)})`;
     case "loss-score-not-positive":
-      return `makes the model worse: LossScore ${figure(reason.lossScore)} ± ${figure(reason.standardError)}, must be above 0`;
+      return reason.lossScore > 0
+        ? `cannot be told from noise: LossScore ${figure(reason.lossScore)} ± ${figure(reason.standardError)}, must be above 0 by two standard errors`
+        : `makes the model worse: LossScore ${figure(reason.lossScore)} ± ${figure(reason.standardError)}, must be above 0`;
     case "copy": {
       const more = reason.others - reason.of.length;
       const others = `${reason.of.map(short).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;

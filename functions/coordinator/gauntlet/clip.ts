@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { lowerMedian } from "./robust.ts";
+import { lowerMedian, weightedMedian } from "./robust.ts";
 
 /** Refused above this multiple of the median norm ... */
 const HIGHEST = 10;
@@ -45,26 +45,13 @@ export interface Yardstick {
 export function yardstickOf(measured: readonly MeasuredNorm[], previous: number | null): Yardstick | null {
   const established = measured.filter((one) => one.established);
   if (established.length < MIN_ESTABLISHED) {
-    const median = weightedMedian(measured);
+    const median = weightedMedian(measured.map(({ norm, weight }) => ({ value: norm, weight })));
     return median === null ? null : { median, lowest: 0, highest: Number.POSITIVE_INFINITY };
   }
   const now = lowerMedian(established.map((one) => one.norm)) ?? 0;
   const median =
     previous === null ? now : Math.min(MEDIAN_DRIFT * previous, Math.max(previous / MEDIAN_DRIFT, now));
   return { median, lowest: median * LOWEST, highest: median * HIGHEST };
-}
-
-/** The lowest norm such that norms up to it have half of the weight. */
-function weightedMedian(measured: readonly MeasuredNorm[]): number | null {
-  const total = measured.reduce((sum, { weight }) => sum + weight, 0);
-  const weightOf = (one: MeasuredNorm) => (total > 0 ? one.weight / total : 1 / measured.length);
-  let sum = 0;
-  for (const one of [...measured].sort((a, b) => a.norm - b.norm)) {
-    sum += weightOf(one);
-    // Rounding of the sum must not move the median by a place.
-    if (sum >= 0.5 - 1e-9) return one.norm;
-  }
-  return null;
 }
 
 /**

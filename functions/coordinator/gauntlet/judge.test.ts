@@ -96,7 +96,13 @@ describe("a judgement", () => {
     const run = runFacts({ round: 9, previous: { ...runFacts().previous, ledger } });
     const round = judged(evaluateFacts(peers, { run, gains: honest }));
     expect(f64FromHex(round.assignmentScale ?? "")).toBeCloseTo(0.05, 6);
-    expect(judged().assignmentScale).toBeNull();
+    // While nobody is established, by those that help.
+    expect(f64FromHex(judged().assignmentScale ?? "")).toBeCloseTo(0.05, 6);
+    const nobody = judged(
+      evaluateFacts(peers, { gains: () => ({ anchor: [-0.1], owned: [0, 0, 0, 0, 0] }) }),
+    );
+    expect(nobody.assignmentScale).toBeNull();
+    expect(nobody.of(1).countedRounds).toBe(0);
   });
 
   it("ranks by LossScore, refused ones behind them, those that did not deliver last", () => {

@@ -12,7 +12,7 @@ import {
 } from "../../../schemas/index.ts";
 import { Draw } from "../draws.ts";
 import type { FactsOf } from "../facts.ts";
-import { isTie, type LossScore, lossScore } from "./loss-score.ts";
+import { helps, isTie, type LossScore, lossScore } from "./loss-score.ts";
 import { assignmentScale, nextAssignmentScore, ownMinusRandom, type Residual, residuals } from "./matrix.ts";
 import { type JobGains, type JobOpinion, opinionOn } from "./opinions.ts";
 import { peerScore, RECENT_ROUNDS, scoreFactors } from "./peer-score.ts";
@@ -57,11 +57,21 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
   const matrixOnly = facts.config.gauntlet.assignedTest === "matrix";
   const scale = matrixOnly
     ? assignmentScale(
-        tried.flatMap(({ peer, residual }) =>
-          residual !== null && isEstablished(ledger.get(peer)) ? [residual.z] : [],
+        tried.flatMap((one) =>
+          one.residual === null || !helps(one)
+            ? []
+            : [
+                {
+                  z: one.residual.z,
+                  lossScore: one.score,
+                  established: isEstablished(ledger.get(one.peer)),
+                },
+              ],
         ),
       )
     : null;
+  // Without a scale nobody can say how much is much: then assignment scores stay as they are.
+  const counts = ({ residual }: Tried) => residual !== null && (!matrixOnly || scale !== null);
   // Ratings must mean the same over the whole run, so the genesis says how they move.
   const ratingSettings = facts.genesis.config.gauntlet.rating;
   const places = rankForRating(facts, tried);
@@ -69,14 +79,14 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
   const runCounted = Math.max(
     0,
     ...[...ledger.values()].map((entry) => entry.countedRounds),
-    ...tried.map(({ peer, residual }) => countedAfter(ledger.get(peer), residual)),
+    ...tried.map((one) => countedAfter(ledger.get(one.peer), counts(one))),
   );
 
   const judgements = tried.map((one): Judgement => {
     const entry = ledger.get(one.peer);
     const before = entry === undefined ? 0 : f64FromHex(entry.assignmentScore);
     const assignmentScore =
-      one.residual === null ? before : nextAssignmentScore(before, one.residual.z, scale);
+      one.residual === null || !counts(one) ? before : nextAssignmentScore(before, one.residual.z, scale);
     const skill = skills.get(one.peer) ?? initialSkill(ratingSettings);
     const firstRound = entry?.firstRound ?? facts.round;
     const recentlyDelivered = (entry?.deliveredRounds ?? []).filter(
@@ -95,7 +105,7 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
       peer: one.peer,
       lossScore: f64ToHex(one.score),
       standardError: f64ToHex(one.standardError),
-      eligible: one.score > 0,
+      eligible: helps(one),
       matrix:
         residual === null
           ? null
@@ -109,7 +119,7 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
       rating: { mu: f64ToHex(skill.mu), sigma: f64ToHex(skill.sigma) },
       place: places.findIndex(({ peer }) => peer === one.peer) + 1,
       assignmentScore: f64ToHex(assignmentScore),
-      countedRounds: countedAfter(entry, residual),
+      countedRounds: countedAfter(entry, counts(one)),
       standing: isEstablished(entry) ? "established" : "probation",
       factors: {
         assignment: f64ToHex(factors.assignment),
@@ -132,8 +142,8 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
 }
 
 /** Rounds in which a peer's assignment score was updated, this one included. */
-function countedAfter(entry: LedgerEntry | undefined, residual: Residual | null): number {
-  return (entry?.countedRounds ?? 0) + (residual === null ? 0 : 1);
+function countedAfter(entry: LedgerEntry | undefined, counts: boolean): number {
+  return (entry?.countedRounds ?? 0) + (counts ? 1 : 0);
 }
 
 /** Reports that were looked at, whose word held, and what judging cost. */
@@ -173,8 +183,7 @@ function whatEvaluatorsDid(
 function tryGroup(facts: FactsOf<"evaluate">, peers: readonly string[], gains: JobGains): Tried[] {
   const scores = gains.anchor.map(lossScore);
   const matrix = gains.owned.map((owners) => owners.map((part) => lossScore(part).score));
-  const helps = scores.map(({ score }) => score > 0);
-  const residual = residuals(matrix, helps);
+  const residual = residuals(matrix, scores.map(helps));
   const published = facts.config.gauntlet.assignedTest === "own-minus-random";
   return peers.map((peer, p) => {
     const score = scores[p] ?? lossScore([]);
@@ -221,7 +230,7 @@ function rankForRating(
   const skillOf = (peer: string): Skill =>
     skillBefore(facts.previous.ledger.get(peer), facts.round, settings);
   return [
-    ...judged.map(({ peer, score }) => ({ peer, skill: skillOf(peer), helped: score > 0 })),
+    ...judged.map((one) => ({ peer: one.peer, skill: skillOf(one.peer), helped: helps(one) })),
     ...[...withVerdict("refused"), ...withVerdict("incomplete", "late")].map((peer) => ({
       peer,
       skill: skillOf(peer),

@@ -6,7 +6,7 @@
  */
 import { f64ToHex, type Selection } from "../../../schemas/index.ts";
 import type { FactsOf } from "../facts.ts";
-import { lossScore } from "./loss-score.ts";
+import { lossScore, SIGNIFICANT_ERRORS } from "./loss-score.ts";
 import { finiteFigure } from "./losses.ts";
 import { opinionOn } from "./opinions.ts";
 
@@ -27,7 +27,10 @@ export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
       tolerance: facts.config.gauntlet.judging.tolerance,
     });
     if (gains === null) return [];
-    const { score } = lossScore(gains.anchor[job.peers.indexOf(peer)] ?? []);
-    return score > 0 ? [] : [{ peer, lossScore: f64ToHex(finiteFigure(score)) }];
+    const { score, standardError } = lossScore(gains.anchor[job.peers.indexOf(peer)] ?? []);
+    // Harm, not want of help: what cannot be told from nothing costs nobody ten rounds' pay.
+    return score > -SIGNIFICANT_ERRORS * standardError
+      ? []
+      : [{ peer, lossScore: f64ToHex(finiteFigure(score)) }];
   });
 }

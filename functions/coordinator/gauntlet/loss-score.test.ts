@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isTie, lossScore } from "./loss-score.ts";
+import { helps, isTie, lossScore } from "./loss-score.ts";
 import { finiteFigure, lossCount, packLosses, unpackLosses } from "./losses.ts";
 
 describe("the LossScore", () => {
@@ -10,8 +10,15 @@ describe("the LossScore", () => {
     expect(standardError).toBeCloseTo(Math.sqrt(0.0625 / 3) / Math.sqrt(1), 12);
   });
 
-  it("of an update of zeros is not above 0", () => {
-    expect(lossScore([0, 0]).score > 0).toBe(false);
+  it.each([
+    ["zeros", [0, 0], false],
+    ["clear gains", [0.1, 0.12, 0.11, 0.09], true],
+    ["gains that may be chance", [0.1, -0.09, 0.1, -0.05], false],
+    ["equal gains", [1e-6, 1e-6], true],
+    ["harm", [-0.1, -0.1], false],
+    ["what is not a number", [Number.NaN, 1], false],
+  ])("of %s helps: %j, %s", (_, gains, helped) => {
+    expect(helps(lossScore(gains))).toBe(helped);
   });
 
   it.each([

@@ -1,7 +1,8 @@
 /**
  * LossScore_p = L(theta) - L(theta - b c_p update_p) on the anchor batch, the same sequences for all.
  *
- * Above 0 the update helps. Zero updates must not pass, so 0 is not enough, and the gate is never waived.
+ * An update helps if that is above 0 by more than chance: half of all noise lies above 0. Zero updates do not pass, and the
+ * gate is never waived.
  *
  * @module
  */
@@ -11,6 +12,14 @@ export interface LossScore {
   score: number;
   /** Standard error of that mean. */
   standardError: number;
+}
+
+/** Standard errors that a LossScore must be above 0: one noise in forty is. Honest updates are at ten and more. */
+export const SIGNIFICANT_ERRORS = 2;
+
+/** True for an update that may be used. */
+export function helps({ score, standardError }: LossScore): boolean {
+  return score > 0 && score > SIGNIFICANT_ERRORS * standardError;
 }
 
 /** Mean and standard error of gains: by how much the loss of each sequence falls. */

@@ -81,11 +81,19 @@ describe("the assignment score", () => {
     expect(nextAssignmentScore(0, 0, null)).toBe(0);
   });
 
+  const established = (zs: readonly number[]) => zs.map((z) => ({ z, lossScore: 0.1, established: true }));
+
+  it("is scaled by those that help most while fewer than three are established", () => {
+    const workers = [1, 2, 3].map((z) => ({ z, lossScore: 0.1, established: false }));
+    const crowd = Array.from({ length: 20 }, () => ({ z: 1e-6, lossScore: 0.0001, established: false }));
+    expect(assignmentScale([...workers, ...crowd])).toBe(2);
+  });
+
   it("is scaled by the median of established peers, if that is above 0", () => {
     expect(assignmentScale([])).toBeNull();
-    expect(assignmentScale([-1, -2, 3])).toBeNull();
-    expect(assignmentScale([1, 2, 3])).toBe(2);
-    expect(assignmentScale([Number.NEGATIVE_INFINITY, 2, 3])).toBe(2);
+    expect(assignmentScale(established([-1, -2, 3]))).toBeNull();
+    expect(assignmentScale(established([1, 2, 3]))).toBe(2);
+    expect(assignmentScale(established([Number.NEGATIVE_INFINITY, 2, 3, 4]))).toBe(3);
   });
 
   it("of one who always or never trains its own text comes close to 1 and -1", () => {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { lowerMedian, trimmedMean } from "./robust.ts";
+import { lowerMedian, trimmedMean, weightedMedian } from "./robust.ts";
 
 /** With fewer owners in a group there is nothing to compare: the assignment score is kept. */
 export const MIN_OWNERS = 4;
@@ -21,7 +21,7 @@ export interface Residual {
 
 /**
  * Residuals of all owners of a group; null for fewer than {@link MIN_OWNERS}.
- * `helps[p]`: LossScore of p is above 0; only such updates make columns and rest.
+ * `helps[p]`: p passes the LossScore's gate; only such updates make columns and rest.
  */
 export function residuals(
   matrix: readonly (readonly number[])[],
@@ -52,13 +52,26 @@ export function ownMinusRandom(own: number, random: number): Residual {
   return { own, row: random, column: 0, rest: 0, z: Number.isFinite(z) ? z : Number.NEGATIVE_INFINITY };
 }
 
-/** s: the median z of established peers; null before there are any, or when it is not above 0. */
-export function assignmentScale(established: readonly number[]): number | null {
-  const median = lowerMedian(established.filter(Number.isFinite));
-  return median !== null && median > 0 ? median : null;
+/** Scales rest on established peers from so many on. */
+const MIN_ESTABLISHED = 3;
+
+/**
+ * s: the lower median z of established peers; while they are fewer than 3 that of all that help, each weighing its LossScore:
+ * a majority of keys that do next to nothing must not decide how much is much. Null when it is not above 0.
+ */
+export function assignmentScale(
+  judged: readonly { z: number; lossScore: number; established: boolean }[],
+): number | null {
+  const finite = judged.filter(({ z }) => Number.isFinite(z));
+  const established = finite.filter((one) => one.established);
+  const scale =
+    established.length >= MIN_ESTABLISHED
+      ? lowerMedian(established.map(({ z }) => z))
+      : weightedMedian(finite.map(({ z, lossScore }) => ({ value: z, weight: Math.max(0, lossScore) })));
+  return scale !== null && scale > 0 ? scale : null;
 }
 
-/** The next assignment score; without a scale only the sign of z counts (sign(0) = 0). */
+/** The next assignment score; without a scale (the published rule) only the sign of z counts (sign(0) = 0). */
 export function nextAssignmentScore(score: number, z: number, scale: number | null): number {
   const signal = scale === null ? Math.sign(z) : Math.min(1, Math.max(-1, z / scale));
   return KEEP * score + (1 - KEEP) * signal;

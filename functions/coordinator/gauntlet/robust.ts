@@ -15,6 +15,18 @@ export function lowerMedian(values: readonly number[]): number | null {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
 }
 
+/** The lowest value such that values up to it have half of the weight; of no weight at all: as if all weighed the same. */
+export function weightedMedian(values: readonly { value: number; weight: number }[]): number | null {
+  const total = values.reduce((sum, { weight }) => sum + weight, 0);
+  let sum = 0;
+  for (const { value, weight } of [...values].sort((a, b) => a.value - b.value)) {
+    sum += total > 0 ? weight / total : 1 / values.length;
+    // Rounding of the sum must not move the median by a place.
+    if (sum >= 0.5 - 1e-9) return value;
+  }
+  return null;
+}
+
 /** The median: for an even count the mean of the two in the middle. Of nothing: NaN. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
