@@ -91,6 +91,18 @@ const runKeys: RunKeys = {
 export const { roots } = runKeys;
 export const apiKey = runKeys.api;
 
+/** One seed in so many is a run of more rounds: to pause by itself and go on takes four at least. */
+const LONG = { every: 10, rounds: 7 };
+const worlds = new Map<number, Promise<PreparedRun>>();
+
+/** The run of a seed. */
+export function preparedFor(seed: number): Promise<PreparedRun> {
+  const rounds = seed % LONG.every === 0 ? LONG.rounds : simulatedConfig.rounds;
+  const prepared = worlds.get(rounds) ?? prepareRun({ ...simulatedConfig, rounds });
+  worlds.set(rounds, prepared);
+  return prepared;
+}
+
 /** A run as it stands before anybody takes part, to be put into the bucket of each world. */
 export interface PreparedRun {
   run: string;
