@@ -5,7 +5,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { expect, it } from "vitest";
 import { faultKinds } from "../../workers/simulate/faults.ts";
-import { line, type ScaleResult } from "../../workers/simulate/scale.ts";
+import { fittedLine, type ScaleResult } from "../../workers/simulate/scale.ts";
 import { BIN } from "../support/up.ts";
 
 const simulate = (...args: string[]) =>
@@ -57,9 +57,9 @@ it("says what a round of many peers costs, and how that grows", () => {
 it("fits a line to what was counted, and says how far it is off", () => {
   const counted = (peers: number, operations: number) =>
     ({ peers, perSubmission: { storeOperations: operations / peers } }) as ScaleResult;
-  const exact = line([counted(10, 700), counted(20, 1_300), counted(100, 6_100)]);
+  const exact = fittedLine([counted(10, 700), counted(20, 1_300), counted(100, 6_100)]);
   expect(exact.slope).toBeCloseTo(60);
   expect(exact.fixed).toBeCloseTo(100);
   expect(exact.error).toBeCloseTo(0);
-  expect(line([counted(10, 700), counted(20, 1_300), counted(100, 9_000)]).error).toBeGreaterThan(0.05);
+  expect(fittedLine([counted(10, 700), counted(20, 1_300), counted(100, 9_000)]).error).toBeGreaterThan(0.05);
 });

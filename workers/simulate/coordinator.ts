@@ -36,8 +36,8 @@ const BATCH_WINDOW_MS = { ticks: 1_000, shards: 0 };
 /** How soon a queue that did not answer is asked again by who runs the functions. */
 const ASK_AGAIN_SECONDS = 5;
 const SKEW_MS = 4_000;
-/** How soon peers are told to ask again. */
-const POLL_AFTER_SECONDS = 8;
+/** How soon peers are told to ask again: each question is verified, and that is what simulating costs most. */
+const POLL_AFTER_SECONDS = 12;
 
 type Consumed = "ticks" | "shards";
 type FunctionKind = Consumed | "sweep" | "api";

@@ -34,7 +34,7 @@ const AWAY_MS = { shortest: 1_000, longest: 60_000 };
 const TRAINING_MS = { shortest: 3_000, longest: 20_000, late: 120_000 };
 const LEAVING_MS = { shortest: 5_000, longest: 300_000 };
 const SAVING_MS = 5;
-/** Every question is signed and verified, which is what simulating costs most. */
+/** As seldom as that for evaluators, for the same reason. */
 const EVALUATOR_PAUSE_MS = 12_000;
 const LOSSES_MS = { shortest: 100, longest: 1_500 };
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { line, type ScaleResult, simulateScale } from "./scale.ts";
+import { fittedLine, type ScaleResult, simulateScale } from "./scale.ts";
 
 /** The line of operations is drawn through so many peers, and the number asked for: two alone would fit any line. */
 const FEW_PEERS = [20, 100];
@@ -21,7 +21,7 @@ export async function scaleCommand(peers: number, json: boolean): Promise<number
     results.push(await simulateScale(size, onPhase));
   const many = results.at(-1) as ScaleResult;
   progress.write(`\n${results.map(costsText).join("\n")}\n`);
-  if (results.length >= SIZES_OF_A_LINE) progress.write(`\n${lineText(line(results))}\n`);
+  if (results.length >= SIZES_OF_A_LINE) progress.write(`\n${lineText(fittedLine(results))}\n`);
   if (json) {
     const { rounds, wallSeconds, perSubmission } = many;
     process.stdout.write(`${JSON.stringify({ peers, rounds, wallSeconds, perSubmission })}\n`);
@@ -41,6 +41,6 @@ function costsText({ peers, wallSeconds, roundSeconds, perSubmission, requests }
   ].join("\n");
 }
 
-function lineText({ slope, fixed, error }: ReturnType<typeof line>): string {
+function lineText({ slope, fixed, error }: ReturnType<typeof fittedLine>): string {
   return `store operations of a round: ${slope.toFixed(1)} * peers + ${fixed.toFixed(0)}, within ${(100 * error).toFixed(1)} %`;
 }

@@ -104,7 +104,7 @@ export async function simulateScale(
  * Store operations as `slope * peers + fixed`: the line whose errors, as shares of what was counted, are least in squares.
  * `error`: the largest of them, which says nothing of fewer than three sizes.
  */
-export function line(results: readonly ScaleResult[]): { slope: number; fixed: number; error: number } {
+export function fittedLine(results: readonly ScaleResult[]): { slope: number; fixed: number; error: number } {
   const points = results.map(({ peers, perSubmission }) => ({
     peers,
     operations: perSubmission.storeOperations * peers,
