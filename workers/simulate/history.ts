@@ -164,11 +164,15 @@ async function checkState(
   before: string,
 ): Promise<string> {
   const { round, outcome } = manifest.body;
-  const { body } = await requireFact(reader, "state", keys.state(reader.run, round));
+  const body = (await readFact(reader, "state", keys.state(reader.run, round)))?.body;
   const hashes: string[] = [];
   for (const { number } of reader.layout.shards) {
     const object = await reader.store.get(keys.stateShard(reader.run, round, number));
     hashes.push(sha256(object?.bytes ?? new Uint8Array()));
+  }
+  if (body === undefined) {
+    fail("there is one history", `the state of round ${round} was never published`);
+    return "";
   }
   if (body.manifest !== manifest.hash || body.stateHash !== stateHash(hashes))
     fail("there is one history", `the state of round ${round} is not that of its manifest and shards`);
