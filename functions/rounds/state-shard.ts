@@ -20,6 +20,8 @@ export async function writeStateShard(context: RunContext, round: number, shard:
   const recordKey = keys.stateRecord(run, round, shard);
   if ((await readFact(context, "state-record", recordKey)) === null) {
     const base = round - context.genesis.body.config.stateEveryRounds;
+    // All of it, not this shard alone: the sweep looks for missing states only down to the newest that stands.
+    if (base > 0 && (await readFact(context, "state", keys.state(run, base))) === null) return false;
     const before = await store.get(keys.stateShard(run, base, shard));
     if (before === null) return false;
     const theta = toElements(before.bytes);

@@ -21,6 +21,8 @@ export interface MemoryQueueOptions extends QueueOptions {
   now?: () => number;
   /** Must go with `now` (the system's timer). */
   timer?: Timer;
+  /** Names messages and leases, no two alike (random UUIDs). */
+  id?: () => string;
 }
 
 interface Entry extends Message {
@@ -32,6 +34,7 @@ interface Entry extends Message {
 export function createMemoryQueue(options: MemoryQueueOptions): Queue {
   checkQueueOptions(options);
   const now = options.now ?? Date.now;
+  const newId = options.id ?? randomUUID;
   const room = createWaitingRoom(options.timer);
   const entries = new Map<string, Entry>();
   const dead: Message[] = [];
@@ -46,7 +49,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
         continue;
       }
       entry.receives += 1;
-      entry.lease = randomUUID();
+      entry.lease = newId();
       entry.visibleAtMs = now() + leaseMs;
       taken.push(messageOf(entry));
     }
@@ -68,7 +71,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
   return {
     async send(body, sendOptions) {
       const delayMs = checkSend(body, sendOptions);
-      const id = randomUUID();
+      const id = newId();
       entries.set(id, { id, body, lease: "", receives: 0, visibleAtMs: now() + delayMs });
       room.wakeAll();
     },

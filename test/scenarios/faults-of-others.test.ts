@@ -17,6 +17,7 @@ import { openRunView } from "../../workers/replica/run-view.ts";
 
 const [ann, ben, cat] = ["ann", "ben", "cat"].map(keyOf) as [SigningKey, SigningKey, SigningKey];
 const judge = keyOf("evaluator-1");
+const otherJudge = keyOf("evaluator-2");
 
 const codeOf = ({ status, body }: Answer) => [status, body.code];
 
@@ -244,7 +245,8 @@ describe("unknown", () => {
   it("a shard that is never aggregated voids its round and nothing else; three in a row wait for the operator [IOTA #200]", async () => {
     for (const round of [1, 2, 3]) {
       await run.toClose([ann, ben], round);
-      await run.post(judge, run.path(`/rounds/${round}/reports/0000`), await run.report(judge, round));
+      for (const one of [judge, otherJudge])
+        await run.post(one, run.path(`/rounds/${round}/reports/0000`), await run.report(one, round));
       await run.advance();
       expect(await stands(keys.selection(run.run, round))).toBe(true);
       await toTheEnd(round);

@@ -6,6 +6,8 @@ import { createApiClient } from "../../functions/api/client.ts";
 import { ApiRun, keyOf, ORIGIN } from "../../functions/api/testing/api-run.ts";
 import { advance } from "../../functions/rounds/advance.ts";
 import { FactCache } from "../../functions/rounds/fact-cache.ts";
+import { writeStateShard } from "../../functions/rounds/state-shard.ts";
+import { missingWork } from "../../functions/rounds/upkeep.ts";
 import type { ObjectStore } from "../../functions/storage/object-store.ts";
 import { keys, OuterloopError } from "../../schemas/index.ts";
 
@@ -83,5 +85,39 @@ describe("a coordinator that dies between the manifest and what follows from it"
     expect(await position()).toBe(1);
     await run.advance();
     expect([await position(), (await run.store.head(receipts)) !== null]).toEqual([2, true]);
+  });
+});
+
+describe("a function that dies between the last shard of a state and the state", () => {
+  it("leaves no gap: the next state waits for it, and the sweep asks for both", async () => {
+    run = await ApiRun.create({ config: { rounds: 5 } });
+    const { shards } = run.deciding.layout;
+    const died = async (round: number) => {
+      const store: ObjectStore = {
+        ...run.store,
+        async putIfAbsent(key, bytes) {
+          if (key === keys.state(run.run, round)) throw new OuterloopError("store-unreachable", "died");
+          return run.store.putIfAbsent(key, bytes);
+        },
+      };
+      const dying = { ...run.deciding, cache: new FactCache(), store };
+      for (const { number } of shards) await writeStateShard(dying, round, number).catch(() => {});
+    };
+    const finish = async (round: number) => {
+      await run.toRoster([ann, ben], round);
+      // Settling waits for the state before it, as long as its window lasts.
+      for (let deadline = 0; deadline < 2; deadline++) {
+        run.passTime(3_600_000);
+        await run.advance();
+      }
+    };
+    await finish(1);
+    await died(1);
+    await finish(2);
+    for (const { number } of shards) expect(await writeStateShard(run.deciding, 2, number)).toBe(false);
+    for (const { message } of await missingWork(run.deciding, 3))
+      if (message.type === "state") await writeStateShard(run.deciding, message.round, message.shard);
+    for (const round of [1, 2])
+      expect(await run.store.head(keys.state(run.run, round)), `state ${round}`).not.toBeNull();
   });
 });

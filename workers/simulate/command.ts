@@ -5,8 +5,8 @@
  */
 import { styleText } from "node:util";
 import { createLogUpdate } from "log-update";
+import { INTERRUPTED } from "../cli/lifetime.ts";
 import { type FaultKind, faultKinds } from "./faults.ts";
-import { type PreparedRun, prepareRun, simulatedConfig } from "./run.ts";
 import { type SeedsSummary, simulateSeeds } from "./seeds.ts";
 import { shrink } from "./shrink.ts";
 
@@ -28,7 +28,9 @@ const STORY_LINES = 60;
 /** The command; returns its exit status: 1 if an invariant was violated. */
 export async function simulateCommand(options: SimulateOptions, signal: AbortSignal): Promise<number> {
   const { seeds, from, kinds, json } = options;
-  const progress = createProgress(seeds, json ? process.stderr : process.stdout);
+  // Where stdout is for one JSON object, whatever is for people goes to stderr.
+  const people = json ? process.stderr : process.stdout;
+  const progress = createProgress(seeds, people);
   const summary = await simulateSeeds({
     seeds,
     from,
@@ -37,16 +39,19 @@ export async function simulateCommand(options: SimulateOptions, signal: AbortSig
     onSeed: ({ violations }, done) => progress.show(done, violations.length),
   });
   progress.end();
-  if (json) {
-    process.stdout.write(`${JSON.stringify(summary)}\n`);
-    return summary.violations.length === 0 ? 0 : 1;
-  }
-  process.stdout.write(`${summaryText(summary)}\n`);
-  const prepared = await prepareRun(simulatedConfig);
+  if (json) process.stdout.write(`${JSON.stringify(jsonOf(summary))}\n`);
+  else people.write(`${summaryText(summary)}\n`);
   const failing = [...new Set(summary.violations.map(({ seed }) => seed))];
-  for (const seed of failing.slice(0, MOST_STORIES))
-    process.stdout.write(`\n${await story(prepared, seed, kinds)}\n`);
-  return failing.length === 0 ? 0 : 1;
+  for (const seed of failing.slice(0, MOST_STORIES)) {
+    if (signal.aborted) break;
+    people.write(`\n${await story(seed, kinds, signal)}\n`);
+  }
+  if (failing.length > 0) return 1;
+  return signal.aborted ? INTERRUPTED : 0;
+}
+
+function jsonOf({ voidRounds: _, sweeps: __, ...summary }: SeedsSummary) {
+  return summary;
 }
 
 function summaryText({
@@ -57,14 +62,16 @@ function summaryText({
   published,
   emptyRounds,
   voidRounds,
+  sweeps,
   wallSeconds,
 }: SeedsSummary): string {
-  const kinds = faultKinds.filter((kind) => (faults[kind] ?? 0) > 0);
+  const kinds = faultKinds.filter((kind) => faults[kind] > 0);
   const width = Math.max(0, ...kinds.map((kind) => kind.length));
   return [
     ...kinds.map((kind) => `${kind.padEnd(width)}  ${String(faults[kind]).padStart(9)}`),
     "",
     `${seeds} seeds, ${rounds} rounds (${published} published, ${emptyRounds} empty, ${voidRounds} void) in ${wallSeconds.toFixed(1)} s`,
+    `${sweeps.sound} sweeps that nothing befell, ${sweeps.ready} of them found something to record`,
     ...violations.map(({ seed, invariant, message }) =>
       styleText("red", `seed ${seed}: ${invariant}: ${message}`),
     ),
@@ -73,16 +80,26 @@ function summaryText({
 }
 
 /** How a seed came to its violation, with no more faults than that takes, and how to see it again. */
-async function story(prepared: PreparedRun, seed: number, kinds: readonly FaultKind[]): Promise<string> {
-  const shrunk = await shrink(prepared, seed, { kinds });
+async function story(seed: number, kinds: readonly FaultKind[], signal: AbortSignal): Promise<string> {
+  const shrunk = await shrink(seed, { kinds }, signal);
+  if (shrunk === null) {
+    const why = signal.aborted
+      ? "was not lived through again"
+      : "violates nothing when it is lived through again";
+    return `seed ${seed} ${why}: ${replay(seed, kinds)}`;
+  }
   const lines = shrunk.result.timeline.lines();
-  const faults = shrunk.kinds.length === 0 ? "none" : shrunk.kinds.join(",");
   return [
     `seed ${seed}, the last ${Math.min(STORY_LINES, lines.length)} of ${lines.length} lines:`,
     ...lines.slice(-STORY_LINES),
     ...shrunk.result.violations.map(({ invariant, message }) => styleText("red", `${invariant}: ${message}`)),
-    `again: npm run simulate -- --from ${seed} --seeds 1 --faults ${faults}`,
+    `again: ${replay(seed, shrunk.kinds)}`,
   ].join("\n");
+}
+
+function replay(seed: number, kinds: readonly FaultKind[]): string {
+  const faults = kinds.length === 0 ? "none" : kinds.join(",");
+  return `npm run simulate -- --from ${seed} --seeds 1 --faults ${faults}`;
 }
 
 /** A bar on a terminal, plain lines elsewhere. */

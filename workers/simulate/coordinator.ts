@@ -10,42 +10,37 @@ import { MANY_FACTS } from "../../functions/rounds/fact-cache.ts";
 import { createNudger } from "../../functions/rounds/nudger.ts";
 import { oncePerRun } from "../../functions/rounds/once-per-run.ts";
 import { openRun, type RunSecrets } from "../../functions/rounds/run-context.ts";
-import type { ObjectStore } from "../../functions/storage/object-store.ts";
 import type { Message, Queue } from "../../functions/storage/queue.ts";
 import type { Log, TriggerEnvironment } from "../../functions/triggers/environment.ts";
 import { handleBatch } from "../../functions/triggers/lambda/batch.ts";
 import { sweep } from "../../functions/triggers/sweep.ts";
+import { isOuterloopError } from "../../schemas/index.ts";
+import type { Bucket } from "./bucket.ts";
+import { Random } from "./random.ts";
 import { AUTHORITY, apiKey, TICKET_SECRET } from "./run.ts";
-import { kill, type Process } from "./scheduler.ts";
-import { type Client, queueOf, Spending, type Surroundings, storeOf } from "./services.ts";
+import { kill } from "./scheduler.ts";
+import { type Client, clientNamed, queueOf, Spending, type Surroundings, storeOf } from "./services.ts";
 
-/** The sweep comes this often; with the margin of deadlines, this is what a phase may last beyond its window. */
 export const SWEEP_MS = 60_000;
-/** What a function may take before it is ended, and how long its batch is then hidden. */
+/** What a function may take before it is ended, how long its batch is then hidden, and how many consume a queue at once. */
 export interface Limits {
   limitMs: number;
   leaseSeconds: number;
-  atWork: { ticks: number; shards: number; sweep: number; api: number };
+  consumers: Record<Consumed, number>;
 }
-const LIMITS: Limits = {
-  limitMs: 60_000,
-  leaseSeconds: 90,
-  atWork: { ticks: 2, shards: 4, sweep: 2, api: 64 },
-};
+const LIMITS: Limits = { limitMs: 60_000, leaseSeconds: 90, consumers: { ticks: 2, shards: 4 } };
+/** How soon work is asked for again: as on Lambda. */
+const RESEND_SECONDS = { shards: 100, jobs: 180 };
 /** Ticks are consumed in batches. */
 const BATCH_WINDOW_MS = { ticks: 1_000, shards: 0 };
-/** How soon a service that nobody answered is asked again by who runs the functions. */
-const OUTAGE_POLL_MS = 5_000;
+/** How soon a queue that did not answer is asked again by who runs the functions. */
+const ASK_AGAIN_SECONDS = 5;
 const SKEW_MS = 4_000;
-/** How soon peers are told to ask again. */
-const POLL_AFTER_SECONDS = 8;
+/** How soon peers are told to ask again: each question is verified, and that is what simulating costs most. */
+const POLL_AFTER_SECONDS = 12;
 
-export interface Bucket {
-  store: ObjectStore;
-  ticks: Queue;
-  shards: Queue;
-  jobs: Queue;
-}
+type Consumed = "ticks" | "shards";
+type FunctionKind = Consumed | "sweep" | "api";
 
 /** A warm function and its memory. */
 export interface Container extends Client {
@@ -53,17 +48,18 @@ export interface Container extends Client {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-/** How a sweep went: whoever proves bounds counts those that nothing was done to. */
+/** How a sweep went. Sound: it got all its answers and lived to its end. */
 export interface Swept {
-  disturbed: boolean;
+  sound: boolean;
   error: unknown;
 }
 
-/** An error that a function reported or ended with. */
+/** An error that a function reported. */
 export interface FunctionError {
   who: string;
+  /** It got no answer, or died. */
   disturbed: boolean;
-  message: string;
+  error: unknown;
 }
 
 export interface Observers {
@@ -80,11 +76,13 @@ export class Coordinator {
   readonly #onError: Observers["onError"];
   readonly #limits: Limits;
   readonly #idle = new Map<string, Container[]>();
-  readonly #working = new Map<string, number>();
+  readonly #consuming: Record<Consumed, number> = { ticks: 0, shards: 0 };
   readonly #due = new Set<string>();
   /** What functions asked of store and queues, and how long they worked; requests may be counted apart. */
   readonly spent = new Spending();
-  #made = 0;
+  readonly #made = new Map<FunctionKind, number>();
+  /** The queues as who runs the functions sees them. */
+  readonly #polled: Record<Consumed, Queue>;
 
   constructor(
     around: Surroundings,
@@ -99,20 +97,36 @@ export class Coordinator {
     this.#secrets = secrets;
     this.#onSweep = observers.onSweep;
     this.#onError = observers.onError;
+    const polled = (kind: Consumed) => {
+      const poller = clientNamed(around, `poller of ${kind}`, null, { spent: this.spent });
+      return queueOf(around, bucket[kind], poller, (delay) => this.expect(kind, delay));
+    };
+    this.#polled = { ticks: polled("ticks"), shards: polled("shards") };
   }
 
   /** Begins the schedule of the sweep. */
   start(): void {
-    const { scheduler, random } = this.#around;
+    const { scheduler, seed } = this.#around;
     const next = () => {
-      void this.#sweep();
+      this.#begin("sweep", this.#sweep());
       scheduler.after(SWEEP_MS, next);
     };
-    scheduler.after(random.between(0, SWEEP_MS), next);
+    scheduler.after(new Random(seed, "schedule").between(0, SWEEP_MS), next);
+  }
+
+  /** The store tells of an upload. */
+  notify(key: string, delaySeconds = 0): void {
+    void this.#bucket.shards.send(JSON.stringify({ type: "created", key }), { delaySeconds });
+    this.expect("shards", delaySeconds);
+  }
+
+  /** Whatever fails here is none of a function's own faults. */
+  #begin(who: string, work: Promise<void>): void {
+    work.catch((error: unknown) => this.#onError({ who, disturbed: false, error }));
   }
 
   /** A message may be there now, or in a while: whoever runs the functions looks. */
-  expect(queue: "ticks" | "shards", delaySeconds = 0): void {
+  expect(queue: Consumed, delaySeconds = 0): void {
     const afterMs = 1_000 * delaySeconds + BATCH_WINDOW_MS[queue];
     // One look a moment is enough.
     const moment = `${queue} ${Math.ceil((this.#around.scheduler.nowMs + afterMs) / 100)}`;
@@ -120,7 +134,7 @@ export class Coordinator {
     this.#due.add(moment);
     this.#around.scheduler.after(afterMs, () => {
       this.#due.delete(moment);
-      void this.#take(queue);
+      this.#begin(queue, this.#take(queue));
     });
   }
 
@@ -131,27 +145,37 @@ export class Coordinator {
   }
 
   /** Takes a batch and lets a function work on it; what it does not list as failed is deleted. */
-  async #take(kind: "ticks" | "shards"): Promise<void> {
-    const queue = this.#bucket[kind];
-    if (this.#around.outage) {
-      this.#around.scheduler.after(OUTAGE_POLL_MS, () => this.expect(kind));
-      return;
+  async #take(kind: Consumed): Promise<void> {
+    if (this.#consuming[kind] >= this.#limits.consumers[kind]) return this.expect(kind, 1);
+    this.#consuming[kind] += 1;
+    try {
+      await this.#consume(kind);
+    } catch (error) {
+      if (!isOuterloopError(error, "queue-unreachable")) throw error;
+      this.expect(kind, ASK_AGAIN_SECONDS);
+      // What it may have handed out comes back then.
+      this.expect(kind, this.#limits.leaseSeconds + 1);
+    } finally {
+      this.#consuming[kind] -= 1;
     }
-    if ((this.#working.get(kind) ?? 0) >= this.#limits.atWork[kind]) {
-      this.expect(kind, 1);
-      return;
-    }
-    const messages = await queue.receive({ max: 10, leaseSeconds: this.#limits.leaseSeconds });
+  }
+
+  async #consume(kind: Consumed): Promise<void> {
+    const { leaseSeconds } = this.#limits;
+    const queue = this.#polled[kind];
+    const messages = await queue.receive({ max: 10, leaseSeconds });
     if (messages.length === 0) return;
     // Should the function die, they come back then.
-    this.expect(kind, this.#limits.leaseSeconds + 1);
+    this.expect(kind, leaseSeconds + 1);
     const Records = messages.map(recordOf);
     const answer = await this.#work(kind, ({ environment }) =>
       handleBatch(environment, environment[kind], { Records }),
     );
     if (answer === undefined) return;
     const failed = new Set(answer.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
-    for (const message of messages) if (!failed.has(message.id)) await queue.ack(message);
+    const done = messages.filter(({ id }) => !failed.has(id));
+    // Whoever of them cannot be deleted comes again.
+    await Promise.allSettled(done.map((message) => queue.ack(message)));
     this.expect(kind);
   }
 
@@ -167,12 +191,12 @@ export class Coordinator {
         error = failure;
       }
     });
-    await ended({ disturbed: container === undefined || container.disturbed || !container.alive, error });
+    await ended({ sound: container?.disturbed === false && container.alive, error });
   }
 
   /** Work in a warm function, or a new one. Undefined: it died, or ran out of time. */
   async #work<T>(
-    kind: keyof Limits["atWork"],
+    kind: FunctionKind,
     work: (container: Container) => Promise<T>,
     spent = this.spent,
   ): Promise<T | undefined> {
@@ -180,9 +204,7 @@ export class Coordinator {
     const idle = this.#idle.get(kind) ?? [];
     this.#idle.set(kind, idle);
     const container = idle.pop() ?? this.#make(kind);
-    container.disturbed = false;
-    container.spent = spent;
-    this.#working.set(kind, (this.#working.get(kind) ?? 0) + 1);
+    Object.assign(container, { disturbed: false, slowed: false, underWay: { requests: 0 }, spent });
     const startedMs = scheduler.nowMs;
     const died = new Promise<undefined>((resolve) => {
       container.onDeath = () => {
@@ -191,7 +213,7 @@ export class Coordinator {
       };
     });
     const cancel = scheduler.after(this.#limits.limitMs, () => {
-      container.disturbed = true;
+      if (!container.disturbed && !container.slowed) this.#failed(container, new Error("it ran out of time"));
       kill(container);
     });
     try {
@@ -199,32 +221,41 @@ export class Coordinator {
     } finally {
       cancel();
       spent.functionMs += scheduler.nowMs - startedMs;
-      this.#working.set(kind, (this.#working.get(kind) ?? 1) - 1);
-      if (container.alive) idle.push(container);
+      if (container.alive) scheduler.after(0, () => this.#freeze(container, idle), container.random);
     }
   }
 
-  #make(kind: keyof Limits["atWork"]): Container {
+  /** Lambda freezes a function that has answered: what it still waits for may never come. */
+  #freeze(container: Container, idle: Container[]): void {
+    const { requests } = container.underWay;
+    // Whoever ends with an error leaves what it asked for at the same time.
+    if (!container.disturbed && requests > 0)
+      this.#failed(container, new Error(`it answered with ${requests} requests under way`));
+    idle.push(container);
+  }
+
+  #failed({ name, disturbed }: Client, error: unknown): void {
+    this.#onError({ who: name, disturbed, error });
+  }
+
+  #make(kind: FunctionKind): Container {
     const { scheduler, faults, timeline } = this.#around;
     const { store, ticks, shards, jobs } = this.#bucket;
     const skew = faults.strikes("clock-skew") ? faults.stream("clock-skew").between(-SKEW_MS, SKEW_MS) : 0;
     const now = () => scheduler.nowMs + skew;
-    const process = {
-      name: `${kind === "ticks" ? "decide" : kind}-${++this.#made}`,
-      alive: true,
-      crash: "function-crash",
-      disturbed: false,
-      spent: this.spent,
-    } satisfies Client;
+    const made = (this.#made.get(kind) ?? 0) + 1;
+    this.#made.set(kind, made);
+    const name = `${kind === "ticks" ? "decide" : kind}-${made}`;
+    const process = clientNamed(this.#around, name, "function-crash", { spent: this.spent });
     const own = {
       store: storeOf(this.#around, store, process),
       ticks: queueOf(this.#around, ticks, process, (delay) => this.expect("ticks", delay)),
       shards: queueOf(this.#around, shards, process, (delay) => this.expect("shards", delay)),
       jobs: queueOf(this.#around, jobs, process, () => {}),
     };
-    const log: Log = (level, message) => {
-      timeline.note(process.name, `${level}: ${message}`);
-      if (level === "error") this.#onError({ who: process.name, disturbed: process.disturbed, message });
+    const log: Log = (level, message, fields) => {
+      timeline.note(name, `${level}: ${message}`);
+      if (level !== "info") this.#failed(process, fields?.error ?? new Error(message));
     };
     const decides = kind !== "api";
     const cachedFacts = kind === "ticks" || kind === "sweep" ? { cachedFacts: MANY_FACTS } : {};
@@ -232,7 +263,7 @@ export class Coordinator {
     const environment: TriggerEnvironment = {
       ...own,
       nudger: createNudger(own, {
-        resendSeconds: { shards: 20, jobs: 30 },
+        resendSeconds: RESEND_SECONDS,
         sentElsewhere: kind === "sweep" ? ["jobs"] : [],
         now,
       }),
@@ -257,10 +288,10 @@ export class Coordinator {
           objects: { kind: "served", ticketSecret: new TextEncoder().encode(TICKET_SECRET) },
           log,
         });
-    return Object.assign(process as Process & Client, {
+    return Object.assign(process, {
       environment,
       fetch: async (url: string, init: RequestInit) => {
-        if (api === undefined) throw new Error(`${process.name} takes no requests`);
+        if (api === undefined) throw new Error(`${name} takes no requests`);
         return api.request(url, init);
       },
     });

@@ -11,9 +11,10 @@ const HIGHEST = {
   "event-lost": 0.5,
   "event-doubled": 0.3,
   "event-delayed": 0.5,
-  /** A queue delivers a message twice, or late. */
+  /** A queue delivers a message twice, or late, or once more while who took it is still at work. */
   "message-doubled": 0.2,
   "message-delayed": 0.3,
+  "lease-ends": 0.05,
   /** 503 of store or queue: nothing happened. */
   "store-busy": 0.04,
   "queue-busy": 0.04,
@@ -24,6 +25,8 @@ const HIGHEST = {
   "store-retried": 0.1,
   /** Seconds instead of milliseconds: what was read is old when it arrives. */
   "store-slow": 0.05,
+  /** A listing comes in pages of a few keys; between two of them others go on. */
+  "small-pages": 0.3,
   /** A function dies between any two of its requests: its memory is gone, its message comes again. */
   "function-crash": 0.01,
   /** A request to the API or its answer is lost on the way. */
@@ -39,20 +42,25 @@ const HIGHEST = {
   /** An evaluator dies in mid-job and comes back after a while, or never. */
   "evaluator-crash": 0.02,
   "evaluator-vanishes": 0.2,
-  /** A machine's clock is off by up to half a minute. */
+  /** A machine's clock is off: a member's by up to 25 s, a function's by up to 4 s. */
   "clock-skew": 0.5,
   /** The operator pauses, resumes, aborts, or changes configuration or keys in mid-round. */
   operator: 0.5,
-  /** Store and queues answer nobody for minutes. */
+  /** Store, queues or both answer nobody for minutes. */
   outage: 0.3,
 } as const;
 
 export type FaultKind = keyof typeof HIGHEST;
 export const faultKinds = Object.keys(HIGHEST) as FaultKind[];
-export type FaultCounts = Partial<Record<FaultKind, number>>;
+/** How often each kind struck. */
+export type FaultCounts = Record<FaultKind, number>;
+
+export function noFaults(): FaultCounts {
+  return Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as FaultCounts;
+}
 
 export class Faults {
-  readonly counts: FaultCounts = {};
+  readonly counts = noFaults();
   /** True: the world is quiet from now on, and everything must come to its end. */
   over = false;
   readonly #rates = new Map<FaultKind, number>();
@@ -73,7 +81,7 @@ export class Faults {
   /** Whether this kind strikes now. */
   strikes(kind: FaultKind): boolean {
     if (this.over || !this.stream(kind).chance(this.#rates.get(kind) ?? 0)) return false;
-    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+    this.counts[kind] += 1;
     this.#onStrike(kind);
     return true;
   }

@@ -5,11 +5,10 @@
  *
  * @module
  */
-import { type ApiClient, createApiClient, type Host, isTransient } from "../../functions/api/client.ts";
+import { type ApiClient, createApiClient, type Host } from "../../functions/api/client.ts";
 import {
   type Commit,
   commit as commitSchema,
-  isOuterloopError,
   parseCanonical,
   type SigningKey,
   sha256,
@@ -22,9 +21,10 @@ import type { InnerLoop } from "../peer/inner-loop.ts";
 import { runPeer } from "../peer/peer.ts";
 import type { PeerState, PeerStateStore } from "../peer/peer-state.ts";
 import type { FaultKind } from "./faults.ts";
+import { Random } from "./random.ts";
 import { ORIGIN } from "./run.ts";
 import { kill } from "./scheduler.ts";
-import { type Client, Spending, type Surroundings, travel } from "./services.ts";
+import { type Client, clientNamed, type Surroundings, travel } from "./services.ts";
 
 /** How long a client waits for an answer that never comes. */
 const NO_ANSWER_MS = 10_000;
@@ -34,7 +34,7 @@ const AWAY_MS = { shortest: 1_000, longest: 60_000 };
 const TRAINING_MS = { shortest: 3_000, longest: 20_000, late: 120_000 };
 const LEAVING_MS = { shortest: 5_000, longest: 300_000 };
 const SAVING_MS = 5;
-/** Every question is signed and verified, which is what simulating costs most. */
+/** As seldom as that for evaluators, for the same reason. */
 const EVALUATOR_PAUSE_MS = 12_000;
 const LOSSES_MS = { shortest: 100, longest: 1_500 };
 
@@ -47,8 +47,8 @@ export interface Membership {
   request: Request;
   /** Told of every answer that a coordinator's function gave, whether or not it arrives. */
   onAnswer: (path: string, response: Response) => Promise<void>;
-  /** Told how a member ended that had no reason to. */
-  onFailure: (who: string, error: unknown) => void;
+  /** Told with what error a member ended. */
+  onEnded: (who: string, error: unknown) => void;
 }
 
 /** Ways to lie that a peer may have. */
@@ -59,8 +59,8 @@ export interface SimulatedPeer {
   readonly name: string;
   readonly key: SigningKey;
   readonly lie: Lie | null;
-  /** What it has saved; null: nothing yet. */
-  readonly saved: () => PeerState | null;
+  /** What each of its processes has saved. */
+  readonly saved: () => PeerState[];
   /** False: it went away for good. */
   readonly stays: boolean;
   /** True once its run has ended for it. */
@@ -70,7 +70,7 @@ export interface SimulatedPeer {
 /** A machine of a member. */
 function machineOf(membership: Membership, client: Client): Host {
   const { around, request, onAnswer } = membership;
-  const { scheduler, random, faults, timeline } = around;
+  const { scheduler, faults, timeline } = around;
   const skew = faults.strikes("clock-skew")
     ? faults.stream("clock-skew").between(-CLOCK_SKEW_MS, CLOCK_SKEW_MS)
     : 0;
@@ -81,7 +81,7 @@ function machineOf(membership: Membership, client: Client): Host {
   };
   return {
     now: () => scheduler.nowMs + skew,
-    random: () => random.fraction(),
+    random: () => client.random.fraction(),
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted === true) return reject(signal.reason);
@@ -89,10 +89,11 @@ function machineOf(membership: Membership, client: Client): Host {
           cancel();
           reject(signal?.reason);
         };
-        const cancel = scheduler.after(ms, () => {
+        const wake = () => {
           signal?.removeEventListener("abort", abort);
           if (client.alive) resolve();
-        });
+        };
+        const cancel = scheduler.after(ms, wake, client.random);
         signal?.addEventListener("abort", abort, { once: true });
       }),
     async fetch(url, init) {
@@ -115,10 +116,6 @@ function withLength({ headers, body }: RequestInit): Headers {
   return all;
 }
 
-function clientNamed(name: string, crash: FaultKind): Client {
-  return { name, alive: true, crash, disturbed: false, spent: new Spending() };
-}
-
 /** Starts a member's process, and starts it again after it died, for as long as `stays` says. */
 function keepRunning(
   membership: Membership,
@@ -126,13 +123,17 @@ function keepRunning(
   crash: FaultKind,
   work: (client: Client) => Promise<void>,
   stays: () => boolean,
+  random: Random,
 ): void {
-  const { scheduler, random, timeline } = membership.around;
-  const client = clientNamed(name, crash);
-  const again = () =>
-    scheduler.after(random.between(AWAY_MS.shortest, AWAY_MS.longest), () => {
-      if (stays()) keepRunning(membership, name, crash, work, stays);
-    });
+  const { scheduler, timeline } = membership.around;
+  const client = clientNamed(membership.around, name, crash, { random });
+  const again = () => {
+    const away = random.between(AWAY_MS.shortest, AWAY_MS.longest);
+    const start = () => {
+      if (stays()) keepRunning(membership, name, crash, work, stays, random);
+    };
+    scheduler.after(away, start, random);
+  };
   client.onDeath = () => {
     timeline.note(name, "died");
     again();
@@ -142,7 +143,7 @@ function keepRunning(
     () => timeline.note(name, "ended"),
     (error: unknown) => {
       timeline.note(name, `ended with ${String(error)}`);
-      membership.onFailure(name, error);
+      membership.onEnded(name, error);
       again();
     },
   );
@@ -156,26 +157,26 @@ export function startPeer(
   target: Float32Array,
 ): SimulatedPeer {
   const { around, run } = membership;
-  const { scheduler, random, faults, timeline } = around;
+  const { seed, scheduler, faults, timeline } = around;
   const lie = faults.strikes("peer-lies") ? faults.stream("peer-lies").pick(LIES) : null;
   const leavesAtMs = leavingTime(around, "peer-vanishes");
   const stays = () => scheduler.nowMs < leavesAtMs;
-  let saved: PeerState | null = null;
+  const saved = new Map<number, PeerState>();
   let finished = false;
   const processes = faults.strikes("peer-twice") ? 2 : 1;
   if (lie !== null) timeline.note(name, `lies: ${lie}`);
 
   for (let process = 1; process <= processes; process++) {
-    // Two processes with one key have two folders: one in each would find the other's lock.
-    let own: PeerState | null = null;
+    const label = processes === 1 ? name : `${name}/${process}`;
+    const random = new Random(seed, label);
     const work = async (client: Client) => {
       if (Number.isFinite(leavesAtMs)) scheduler.after(leavesAtMs - scheduler.nowMs, () => kill(client));
       const store: PeerStateStore = {
-        load: async () => own,
+        // Two processes with one key have two folders: in one, each would find the other's lock.
+        load: async () => saved.get(process) ?? null,
         async save(state) {
           await scheduler.wait(client, SAVING_MS);
-          own = state;
-          if (process === 1) saved = state;
+          saved.set(process, state);
           await scheduler.wait(client, SAVING_MS);
         },
       };
@@ -193,16 +194,14 @@ export function startPeer(
       });
       if (process === 1) finished = true;
     };
-    const label = processes === 1 ? name : `${name}/${process}`;
-    scheduler.after(random.between(0, 5_000), () =>
-      keepRunning(membership, label, "peer-crash", work, stays),
-    );
+    const start = () => keepRunning(membership, label, "peer-crash", work, stays, random);
+    scheduler.after(random.between(0, 5_000), start, random);
   }
   return {
     name,
     key,
     lie,
-    saved: () => saved,
+    saved: () => [...saved.values()],
     get stays() {
       return leavesAtMs === Number.POSITIVE_INFINITY;
     },
@@ -217,11 +216,8 @@ function leavingTime({ scheduler, faults }: Surroundings, kind: FaultKind): numb
 }
 
 /** "Trains" for a while, and comes nearer to the target. */
-function innerLoop(
-  { scheduler, random, faults }: Surroundings,
-  client: Client,
-  target: Float32Array,
-): InnerLoop {
+function innerLoop({ scheduler, faults }: Surroundings, client: Client, target: Float32Array): InnerLoop {
+  const { random } = client;
   return {
     async train({ start, config }) {
       const longest = faults.strikes("peer-late") ? TRAINING_MS.late : TRAINING_MS.longest;
@@ -303,7 +299,8 @@ export function startEvaluator(
   tokens: Uint16Array,
 ): void {
   const { around, run } = membership;
-  const { scheduler, random } = around;
+  const { seed, scheduler } = around;
+  const random = new Random(seed, name);
   const leavesAtMs = leavingTime(around, "evaluator-vanishes");
   const stays = () => scheduler.nowMs < leavesAtMs;
   const work = async (client: Client) => {
@@ -324,21 +321,20 @@ export function startEvaluator(
       pauseMs: EVALUATOR_PAUSE_MS,
     });
   };
-  scheduler.after(random.between(0, 5_000), () =>
-    keepRunning(membership, name, "evaluator-crash", work, stays),
-  );
+  const start = () => keepRunning(membership, name, "evaluator-crash", work, stays, random);
+  scheduler.after(random.between(0, 5_000), start, random);
 }
 
 /** The loss of every sequence is how far the parameters are from the target. */
 function distance(
-  { scheduler, random }: Surroundings,
+  { scheduler }: Surroundings,
   client: Client,
   target: Float32Array,
   sequenceLength: number,
 ): LossModel {
   return {
     async losses(parameters, { inputs }) {
-      await scheduler.wait(client, random.between(LOSSES_MS.shortest, LOSSES_MS.longest));
+      await scheduler.wait(client, client.random.between(LOSSES_MS.shortest, LOSSES_MS.longest));
       let sum = 0;
       for (let i = 0; i < parameters.length; i++) sum += ((parameters[i] ?? 0) - (target[i] ?? 0)) ** 2;
       const loss = 5 + Math.min(1_000, sum / parameters.length);
@@ -346,16 +342,4 @@ function distance(
     },
     async close() {},
   };
-}
-
-/**
- * Errors with which a member may end though nothing is wrong: nobody answered when it started, its clock is off, or the
- * operator does not want it any more. Whoever looks after its machine starts it again.
- */
-export function isExpected(error: unknown): boolean {
-  return (
-    isTransient(error) ||
-    isOuterloopError(error, "stale-signature") ||
-    isOuterloopError(error, "not-an-evaluator")
-  );
 }

@@ -1,5 +1,6 @@
 /**
- * The operator: pauses and resumes, aborts rounds, changes configuration and keys at any moment; resumes in the end.
+ * The operator: pauses, aborts rounds, changes configuration and keys at any moment; looks now and then, and resumes a
+ * run that waits for it.
  *
  * @module
  */
@@ -11,16 +12,22 @@ import type { Surroundings } from "./services.ts";
 const ACTIONS = ["pause", "abort", "config", "keys"] as const;
 /** How often the operator may have an idea. */
 const IDEA_MS = 40_000;
-/** How long a pause lasts. */
-const PAUSE_MS = { shortest: 5_000, longest: 120_000 };
-/** The operator looks after a run that paused by itself. */
-const LOOK_MS = 120_000;
+/** How often the operator looks. */
+export const LOOK_MS = 120_000;
+/** Three void rounds in a row pause a run. */
+const MOST_ABORTED_AT_ONCE = 3;
+
+/** What the operator sees of the run. */
+export interface RunSeen {
+  openRound: () => number;
+  waitsForResume: () => Promise<boolean>;
+}
 
 export function startOperator(
   around: Surroundings,
   store: ObjectStore,
   { run, config, secrets }: PreparedRun,
-  openRound: () => number,
+  seen: RunSeen,
 ): void {
   const { scheduler, faults, timeline } = around;
   const stream = faults.stream("operator");
@@ -36,13 +43,15 @@ export function startOperator(
   const idea = () => {
     scheduler.after(IDEA_MS, idea);
     if (!faults.strikes("operator")) return;
+    const open = seen.openRound();
     switch (stream.pick(ACTIONS)) {
       case "pause":
-        say({ kind: "pause", reason: "simulated" });
-        scheduler.after(stream.between(PAUSE_MS.shortest, PAUSE_MS.longest), () => say({ kind: "resume" }));
+        return say({ kind: "pause", reason: "simulated" });
+      case "abort": {
+        const until = open + stream.between(1, MOST_ABORTED_AT_ONCE);
+        for (let round = open; round < until; round++) say({ kind: "abort", round, reason: "simulated" });
         return;
-      case "abort":
-        return say({ kind: "abort", round: openRound(), reason: "simulated" });
+      }
       case "config": {
         const windows = { ...config.windows, trainSeconds: stream.between(30, 90) };
         return say({ kind: "config", config: { ...config, windows } });
@@ -51,7 +60,7 @@ export function startOperator(
         const evaluators = stream.chance(0.5) ? evaluatorKeys : evaluatorKeys.slice(0, 1);
         return say({
           kind: "keys",
-          effectiveFromRound: openRound() + 2,
+          effectiveFromRound: open + 2,
           keys: {
             coordinator: [secrets.coordinator.publicKey],
             api: [apiKey.publicKey],
@@ -61,12 +70,11 @@ export function startOperator(
       }
     }
   };
-  const look = () => {
-    if (openRound() > config.rounds) return;
-    scheduler.after(LOOK_MS, look);
-    // Three void rounds in a row pause a run until its operator has looked.
-    say({ kind: "resume" });
+  const look = async () => {
+    if (seen.openRound() > config.rounds) return;
+    scheduler.after(LOOK_MS, () => void look());
+    if (await seen.waitsForResume()) say({ kind: "resume" });
   };
   scheduler.after(IDEA_MS, idea);
-  scheduler.after(LOOK_MS, look);
+  scheduler.after(LOOK_MS, () => void look());
 }

@@ -1,6 +1,6 @@
 /**
- * Randomness of a simulation: one seed, and a stream of its own for each purpose, so that a purpose less (a fault that
- * is switched off) does not shift the draws of the others.
+ * Randomness of a simulation: one seed, and a stream of its own for each process and each kind of fault. So a kind that is
+ * switched off takes no draw from the others; what it did not do still changes when, and how often, they draw.
  *
  * @module
  */

@@ -100,6 +100,18 @@ const runKeys: RunKeys = {
 export const { roots } = runKeys;
 export const apiKey = runKeys.api;
 
+/** One seed in so many is a run of more rounds: to pause by itself and go on takes four at least. */
+const LONG = { every: 10, rounds: 7 };
+const worlds = new Map<number, Promise<PreparedRun>>();
+
+/** The run of a seed. */
+export function preparedFor(seed: number): Promise<PreparedRun> {
+  const rounds = seed % LONG.every === 0 ? LONG.rounds : simulatedConfig.rounds;
+  const prepared = worlds.get(rounds) ?? prepareRun({ ...simulatedConfig, rounds });
+  worlds.set(rounds, prepared);
+  return prepared;
+}
+
 /** A run as it stands before anybody takes part, to be put into the bucket of each world. */
 export interface PreparedRun {
   run: string;
@@ -109,10 +121,11 @@ export interface PreparedRun {
 }
 
 /** Makes the run's objects once; they are the same in every world. */
-export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
+export async function prepareRun(config: RunConfig, evaluators = evaluatorKeys): Promise<PreparedRun> {
   const store = createMemoryObjectStore({ ticketSecret: TICKET_SECRET, baseUrl: ORIGIN });
   const text = new TextEncoder().encode("Call me Ishmael. ".repeat(300));
-  const run = await createRun(store, { slug: "simulated", config, keys: runKeys, source: "one line", text });
+  const keys = { ...runKeys, evaluators: evaluators.map(({ publicKey }) => publicKey) };
+  const run = await createRun(store, { slug: "simulated", config, keys, source: "one line", text });
   await activateRun(store, run);
   const chain = seedChain(runKeys.chainId, runKeys.lastLink, chainLength(config.rounds));
   return {

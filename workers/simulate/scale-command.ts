@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { line, type ScaleResult, simulateScale } from "./scale.ts";
+import { fittedLine, type ScaleResult, simulateScale } from "./scale.ts";
 
-/** The line of operations is drawn through so many peers, and the number asked for. */
+/** The line of operations is drawn through so many peers, and the number asked for: two alone would fit any line. */
 const FEW_PEERS = [20, 100];
+const SIZES_OF_A_LINE = 3;
 
 /** The command; returns its exit status. */
 export async function scaleCommand(peers: number, json: boolean): Promise<number> {
@@ -19,15 +20,12 @@ export async function scaleCommand(peers: number, json: boolean): Promise<number
   for (const size of [...FEW_PEERS.filter((few) => few < peers), peers])
     results.push(await simulateScale(size, onPhase));
   const many = results.at(-1) as ScaleResult;
-  // One size makes no line.
-  const fitted = results.length > 1 ? line(results) : null;
+  progress.write(`\n${results.map(costsText).join("\n")}\n`);
+  if (results.length >= SIZES_OF_A_LINE) progress.write(`\n${lineText(fittedLine(results))}\n`);
   if (json) {
     const { rounds, wallSeconds, perSubmission } = many;
-    process.stdout.write(`${JSON.stringify({ peers, rounds, wallSeconds, perSubmission, line: fitted })}\n`);
-    return 0;
+    process.stdout.write(`${JSON.stringify({ peers, rounds, wallSeconds, perSubmission })}\n`);
   }
-  process.stdout.write(`\n${results.map(costsText).join("\n")}\n`);
-  if (fitted !== null) process.stdout.write(`\n${lineText(fitted)}\n`);
   return 0;
 }
 
@@ -43,6 +41,6 @@ function costsText({ peers, wallSeconds, roundSeconds, perSubmission, requests }
   ].join("\n");
 }
 
-function lineText({ slope, fixed, error }: ReturnType<typeof line>): string {
+function lineText({ slope, fixed, error }: ReturnType<typeof fittedLine>): string {
   return `store operations of a round: ${slope.toFixed(1)} * peers + ${fixed.toFixed(0)}, within ${(100 * error).toFixed(1)} %`;
 }

@@ -11,35 +11,38 @@ import { signRequest } from "../../functions/api/request-signatures.ts";
 import { packLosses } from "../../functions/coordinator/gauntlet/losses.ts";
 import { proofRanges, stateProof } from "../../functions/coordinator/state-check.ts";
 import { openRun, type RunContext } from "../../functions/rounds/run-context.ts";
-import { createMemoryObjectStore } from "../../functions/storage/memory-object-store.ts";
-import { createMemoryQueue } from "../../functions/storage/memory-queue.ts";
 import type { ObjectStore } from "../../functions/storage/object-store.ts";
 import {
   type Close,
   type Commit,
   type CommitAnswer,
   f32FromHex,
+  type GuardReport,
   hashOf,
   type Intent,
   keys,
-  MAX_RECEIVES,
-  parseUploadKey,
+  type Manifest,
   type Report,
   type Roster,
   type RunConfig,
+  type Selection,
   type SigningKey,
   sha256,
   signToBytes,
 } from "../../schemas/index.ts";
 import { dollarsOf } from "../benchmark/storage/request-costs.ts";
 import { bytesOf } from "../replica/parameters.ts";
+import { createBucket, createDisk } from "./bucket.ts";
 import { Coordinator } from "./coordinator.ts";
 import { Faults } from "./faults.ts";
 import { Random } from "./random.ts";
-import { evaluatorKeys, keyOf, ORIGIN, prepareRun, START_MS, simulatedConfig, TICKET_SECRET } from "./run.ts";
+import { keyOf, ORIGIN, prepareRun, START_MS, simulatedConfig } from "./run.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Spending, type Surroundings } from "./services.ts";
 import { Timeline } from "./timeline.ts";
+
+/** One alone is believed, as one that has been confirmed before: a round of strangers would be judged twice. */
+const EVALUATOR = keyOf("evaluator-1");
 
 /** Four shards of one chunk. */
 const MODEL = {
@@ -54,7 +57,7 @@ const MODEL = {
 const SPREAD_MS = 60_000;
 const WINDOW_SECONDS = 900;
 /** A function over many peers takes longer, and gets more time. */
-const LIMITS = { limitMs: 300_000, leaseSeconds: 400, atWork: { ticks: 2, shards: 16, sweep: 1, api: 16 } };
+const LIMITS = { limitMs: 300_000, leaseSeconds: 400, consumers: { ticks: 2, shards: 16 } };
 /** Memory of a function, GiB, and what AWS asks for a GiB-second (us-east-1, arm64 or x86 alike to a tenth). */
 const FUNCTION_GIB = 1;
 const DOLLARS_PER_GIB_SECOND = 0.0000166667;
@@ -67,11 +70,11 @@ export interface ScaleResult {
   /** From the first announcement to the manifest, virtual. */
   roundSeconds: number;
   perSubmission: { storeOperations: number; bytes: number; functionSeconds: number; dollars: number };
-  /** Of all functions together, evaluators' reads apart. */
+  /** Of all functions and of who runs them, evaluators' reads apart. */
   requests: Record<string, number>;
 }
 
-/** One round of `peers` peers. */
+/** One round of `peers` peers. Throws unless it is applied with every one of them: another round would cost less. */
 export async function simulateScale(
   peers: number,
   onPhase: (phase: string) => void = () => {},
@@ -82,8 +85,10 @@ export async function simulateScale(
   const { spent } = world.coordinator;
   const requests = Object.fromEntries([...spent.requests].sort());
   const functionSeconds = spent.functionMs / 1_000;
+  // What deletes a message is priced with what received it.
+  const priced = Object.entries(requests).filter(([kind]) => kind !== "ReceiveMessage");
   const dollars =
-    dollarsOf(Object.entries(requests).map(([kind, count]) => ({ kind, count }))) +
+    dollarsOf(priced.map(([kind, count]) => ({ kind, count }))) +
     functionSeconds * FUNCTION_GIB * DOLLARS_PER_GIB_SECOND;
   return {
     peers,
@@ -101,10 +106,10 @@ export async function simulateScale(
 }
 
 /**
- * Store operations as `slope * peers + fixed`: the line whose largest errors, as shares of what was counted, are least in
- * squares. `error`: the largest of them.
+ * Store operations as `slope * peers + fixed`: the line whose errors, as shares of what was counted, are least in squares.
+ * `error`: the largest of them, which says nothing of fewer than three sizes.
  */
-export function line(results: readonly ScaleResult[]): { slope: number; fixed: number; error: number } {
+export function fittedLine(results: readonly ScaleResult[]): { slope: number; fixed: number; error: number } {
   const points = results.map(({ peers, perSubmission }) => ({
     peers,
     operations: perSubmission.storeOperations * peers,
@@ -126,6 +131,7 @@ class World {
   readonly #reader: RunContext;
   readonly #store: ObjectStore;
   readonly #peers: SigningKey[];
+  readonly #random = new Random(1, "world");
   /** What evaluators read and say is not what a submission costs the coordinator. */
   readonly #evaluators = new Spending();
   /** A few different updates: to be distinguished is not what this is about. */
@@ -148,41 +154,29 @@ class World {
   }
 
   static async create(peers: number): Promise<World> {
-    const prepared = await prepareRun(configFor(peers));
+    const prepared = await prepareRun(configFor(peers), [EVALUATOR]);
     const scheduler = new Scheduler(START_MS, new Random(1, "order"));
     const around: Surroundings = {
+      seed: 1,
       scheduler,
-      random: new Random(1, "world"),
       faults: new Faults(1, [], () => {}),
       timeline: new Timeline(() => scheduler.nowMs),
-      outage: false,
+      away: [],
     };
-    const now = () => scheduler.nowMs;
-    const store = createMemoryObjectStore({ ticketSecret: TICKET_SECRET, baseUrl: ORIGIN, now });
-    for (const [key, bytes] of prepared.objects) await store.putIfAbsent(key, bytes);
-    const queue = () => createMemoryQueue({ maxReceives: MAX_RECEIVES, now });
-    const bucket = {
-      store: telling(store, (key) => uploaded(key)),
-      ticks: queue(),
-      shards: queue(),
-      jobs: queue(),
-    };
+    const store = await createDisk(around, prepared);
+    const bucket = createBucket(around, store, (key) => coordinator.notify(key));
     const coordinator = new Coordinator(
       around,
       bucket,
       prepared.secrets,
       {
         onSweep: async () => async () => {},
-        onError: ({ who, message }) => {
-          throw new Error(`${who}: ${message}`);
+        onError: ({ who, error }) => {
+          throw new Error(`${who}: ${String(error)}`, { cause: error });
         },
       },
       LIMITS,
     );
-    const uploaded = (key: string) => {
-      void bucket.shards.send(JSON.stringify({ type: "created", key }));
-      coordinator.expect("shards");
-    };
     coordinator.start();
     const reader = await openRun(store, prepared.run);
     return new World({ around, run: prepared.run, reader, store, coordinator, peers });
@@ -190,7 +184,7 @@ class World {
 
   /** From the first announcement to the manifest; returns virtual milliseconds. */
   async round(onPhase: (phase: string) => void): Promise<number> {
-    const { run } = { run: this.#run };
+    const run = this.#run;
     onPhase(`${this.#peers.length} peers announce`);
     this.#each((peer) => this.#announce(peer));
     const roster = await this.#until<Roster>(keys.roster(run, 1));
@@ -202,11 +196,19 @@ class World {
     const close = await this.#until<Close>(keys.close(run, 1));
     onPhase(`evaluators report on ${close.plan.jobs.length} jobs`);
     const stateHash = this.#reader.genesis.body.state.stateHash;
-    for (const [i, job] of close.plan.jobs.entries()) {
-      const delayMs = this.#around.random.between(0, SPREAD_MS);
-      this.#around.scheduler.after(delayMs, () => void this.#report(close, job, stateHash, i));
+    for (const job of close.plan.jobs) {
+      const delayMs = this.#random.between(0, SPREAD_MS);
+      this.#around.scheduler.after(delayMs, () => void this.#report(close, job, stateHash));
     }
-    await this.#until(keys.manifest(run, 1));
+    const selection = await this.#until<Selection>(keys.selection(run, 1));
+    onPhase("an evaluator guards the sum, functions aggregate");
+    this.#around.scheduler.after(0, () => void this.#guard(close, selection, stateHash));
+    const { outcome } = await this.#until<Manifest>(keys.manifest(run, 1));
+    const included = close.submissions.filter(({ verdict }) => verdict === "included").length;
+    if (outcome !== "applied" || included !== this.#peers.length)
+      throw new Error(
+        `the round is ${outcome} with ${included} of ${this.#peers.length} peers: it says nothing`,
+      );
     onPhase("the manifest stands");
     return this.#around.scheduler.nowMs - START_MS;
   }
@@ -214,7 +216,7 @@ class World {
   /** Everybody does it, at some time of the spread. */
   #each(work: (peer: SigningKey, index: number) => Promise<void>): void {
     for (const [i, peer] of this.#peers.entries())
-      this.#around.scheduler.after(this.#around.random.between(0, SPREAD_MS), () => void work(peer, i));
+      this.#around.scheduler.after(this.#random.between(0, SPREAD_MS), () => void work(peer, i));
   }
 
   async #until<Body>(key: string): Promise<Body> {
@@ -311,19 +313,13 @@ class World {
     }
   }
 
-  async #report(
-    close: Close,
-    job: Close["plan"]["jobs"][number],
-    stateHash: string,
-    i: number,
-  ): Promise<void> {
-    const key = evaluatorKeys[i % evaluatorKeys.length] as SigningKey;
+  async #report(close: Close, job: Close["plan"]["jobs"][number], stateHash: string): Promise<void> {
     const sequences = close.plan.anchor.length + job.owned.flat().length + close.plan.privateSequences;
     const losses = (loss: number) => packLosses(new Array<number>(sequences).fill(loss));
     const report: Report = {
       round: 1,
       job: job.job,
-      evaluator: key.publicKey,
+      evaluator: EVALUATOR.publicKey,
       close: hashOf(close),
       stateHash,
       others: [],
@@ -333,12 +329,27 @@ class World {
       losses: job.peers.map((peer, at) => ({ peer, losses: losses(4 - at / 100) })),
     };
     const path = `/runs/${this.#run}/rounds/1/reports/${job.job}`;
-    await this.#post(key, path, signToBytes("report", this.#run, report, key), this.#evaluators);
+    await this.#post(EVALUATOR, path, signToBytes("report", this.#run, report, EVALUATOR), this.#evaluators);
+  }
+
+  async #guard(close: Close, selection: Selection, stateHash: string): Promise<void> {
+    const losses = packLosses(new Array<number>(close.plan.anchor.length).fill(4));
+    const report: GuardReport = {
+      round: 1,
+      set: "selected",
+      evaluator: EVALUATOR.publicKey,
+      selection: hashOf(selection),
+      stateHash,
+      base: losses,
+      after: losses,
+    };
+    const path = `/runs/${this.#run}/rounds/1/guards/selected`;
+    await this.#post(EVALUATOR, path, signToBytes("guard", this.#run, report, EVALUATOR), this.#evaluators);
   }
 }
 
 function configFor(peers: number): RunConfig {
-  const { gather, windows } = simulatedConfig;
+  const { gather, gauntlet, windows } = simulatedConfig;
   return {
     ...simulatedConfig,
     rounds: 1,
@@ -352,18 +363,11 @@ function configFor(peers: number): RunConfig {
       evaluationSeconds: WINDOW_SECONDS,
       aggregationSeconds: WINDOW_SECONDS,
     },
-    gauntlet: { ...simulatedConfig.gauntlet, ownersPerGroup: 8 },
-  };
-}
-
-/** A store that tells of uploads. */
-function telling(store: ObjectStore, uploaded: (key: string) => void): ObjectStore {
-  return {
-    ...store,
-    async putIfAbsent(key, bytes) {
-      const put = await store.putIfAbsent(key, bytes);
-      if (put.outcome === "created" && parseUploadKey(key) !== null) uploaded(key);
-      return put;
+    gauntlet: {
+      ...gauntlet,
+      ownersPerGroup: 8,
+      // All are judged, each once.
+      judging: { ...gauntlet.judging, budgetSeconds: peers, secondOpinions: 0, canaries: 0 },
     },
   };
 }

@@ -12,12 +12,15 @@ interface Event {
   atMs: number;
   /** Drawn: settles the order of one moment. */
   tie: number;
-  act: () => void;
+  /** Null: cancelled. */
+  act: (() => void) | null;
 }
 
 /** Something that runs and can die. What waits for a dead process waits for ever: its promises never settle. */
 export interface Process {
   readonly name: string;
+  /** Everything that is drawn for it. */
+  readonly random: Random;
   alive: boolean;
   /** Called once when it dies. */
   onDeath?: () => void;
@@ -34,9 +37,9 @@ export class Scheduler {
     this.#random = random;
   }
 
-  /** Calls back after `ms`; returns what cancels it. */
-  after(ms: number, act: () => void): () => void {
-    const event = { atMs: this.nowMs + Math.max(0, Math.round(ms)), tie: this.#random.uint32(), act };
+  /** Calls back after `ms`; returns what cancels it. `random`: of the process that waits, if it is one. */
+  after(ms: number, act: () => void, random = this.#random): () => void {
+    const event: Event = { atMs: this.nowMs + Math.max(0, Math.round(ms)), tie: random.uint32(), act };
     let low = 0;
     let high = this.#events.length;
     while (low < high) {
@@ -47,29 +50,34 @@ export class Scheduler {
     }
     this.#events.splice(low, 0, event);
     return () => {
-      event.act = () => {};
+      event.act = null;
     };
   }
 
   /** Resolves after `ms`, if the process is alive by then; else never. */
   wait(process: Process, ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.after(ms, () => {
-        if (process.alive) resolve();
-      });
+      this.after(
+        ms,
+        () => {
+          if (process.alive) resolve();
+        },
+        process.random,
+      );
     });
   }
 
   /** Takes events until `done`, or until there is none before `untilMs`. `afterEach` sees the world after each. */
-  async run(untilMs: number, done: () => boolean, afterEach: () => void): Promise<void> {
+  async run(untilMs: number, done: () => boolean, afterEach: () => void | Promise<void>): Promise<void> {
     while (!done()) {
       const event = this.#events.at(-1);
       if (event === undefined || event.atMs > untilMs) return;
       this.#events.pop();
+      if (event.act === null) continue;
       this.nowMs = event.atMs;
       event.act();
       await settled();
-      afterEach();
+      await afterEach();
     }
   }
 }

@@ -5,7 +5,6 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { FaultKind } from "./faults.ts";
-import { prepareRun, simulatedConfig } from "./run.ts";
 import { simulateSeed } from "./seed.ts";
 
 export interface SeedWork {
@@ -16,8 +15,7 @@ export interface SeedWork {
 }
 
 const { first, last, step, kinds } = workerData as SeedWork;
-const prepared = await prepareRun(simulatedConfig);
 for (let seed = first; seed <= last; seed += step) {
-  const { timeline: _, ...result } = await simulateSeed(prepared, seed, { kinds });
+  const { timeline: _, ...result } = await simulateSeed(seed, { kinds });
   parentPort?.postMessage(result);
 }

@@ -5,12 +5,12 @@
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { type FaultCounts, type FaultKind, faultKinds } from "./faults.ts";
+import { type FaultCounts, type FaultKind, faultKinds, noFaults } from "./faults.ts";
 import type { Violation } from "./invariants.ts";
 import type { SeedResult } from "./seed.ts";
 import type { SeedWork } from "./seed-worker.ts";
 
-/** What came of many seeds; the names are those of `--json`. */
+/** What came of many seeds. */
 export interface SeedsSummary {
   seeds: number;
   violations: (Violation & { seed: number })[];
@@ -19,6 +19,7 @@ export interface SeedsSummary {
   published: number;
   emptyRounds: number;
   voidRounds: number;
+  sweeps: SeedResult["sweeps"];
   wallSeconds: number;
 }
 
@@ -33,7 +34,7 @@ export interface SeedsOptions {
   signal?: AbortSignal;
 }
 
-/** Lives through seeds `from` to `from + seeds - 1`. */
+/** Lives through seeds `from` to `from + seeds - 1`; fewer, if `signal` says so. */
 export async function simulateSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   const { from, seeds, kinds = faultKinds, onSeed, signal } = options;
   const threads = Math.min(seeds, options.threads ?? availableParallelism());
@@ -41,11 +42,12 @@ export async function simulateSeeds(options: SeedsOptions): Promise<SeedsSummary
   const summary = {
     seeds: 0,
     violations: [] as SeedsSummary["violations"],
-    faults: {} as FaultCounts,
+    faults: noFaults(),
     rounds: 0,
     published: 0,
     emptyRounds: 0,
     voidRounds: 0,
+    sweeps: { sound: 0, ready: 0 },
   };
   const add = (outcome: SeedOutcome) => {
     summary.seeds += 1;
@@ -53,9 +55,10 @@ export async function simulateSeeds(options: SeedsOptions): Promise<SeedsSummary
     summary.published += outcome.outcomes.applied;
     summary.emptyRounds += outcome.outcomes.empty;
     summary.voidRounds += outcome.outcomes.void;
+    summary.sweeps.sound += outcome.sweeps.sound;
+    summary.sweeps.ready += outcome.sweeps.ready;
     summary.violations.push(...outcome.violations.map((violation) => ({ seed: outcome.seed, ...violation })));
-    for (const [kind, count] of Object.entries(outcome.faults) as [FaultKind, number][])
-      summary.faults[kind] = (summary.faults[kind] ?? 0) + count;
+    for (const kind of faultKinds) summary.faults[kind] += outcome.faults[kind];
     onSeed?.(outcome, summary.seeds);
   };
   const last = from + seeds - 1;
@@ -64,6 +67,8 @@ export async function simulateSeeds(options: SeedsOptions): Promise<SeedsSummary
       work({ first: from + i, last, step: threads, kinds }, add, signal),
     ),
   );
+  if (summary.seeds !== seeds && signal?.aborted !== true)
+    throw new Error(`only ${summary.seeds} of ${seeds} seeds were lived through`);
   summary.violations.sort((a, b) => a.seed - b.seed);
   return { ...summary, wallSeconds: (performance.now() - startedMs) / 1_000 };
 }
@@ -79,9 +84,10 @@ function work(
     signal?.addEventListener("abort", stop, { once: true });
     worker.on("message", onSeed);
     worker.once("error", reject);
-    worker.once("exit", () => {
+    worker.once("exit", (code) => {
       signal?.removeEventListener("abort", stop);
-      resolve();
+      if (code === 0 || signal?.aborted === true) resolve();
+      else reject(new Error(`the thread of seeds from ${workerData.first} on ended with ${code}`));
     });
   });
 }

@@ -9,7 +9,7 @@ import type { ObjectStore } from "../../functions/storage/object-store.ts";
 import type { Queue } from "../../functions/storage/queue.ts";
 import { OuterloopError } from "../../schemas/index.ts";
 import type { FaultKind, Faults } from "./faults.ts";
-import type { Random } from "./random.ts";
+import { Random } from "./random.ts";
 import { kill, type Process, type Scheduler } from "./scheduler.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -19,26 +19,53 @@ const TRAVEL_MS = { shortest: 2, longest: 20 };
 const SLOW_MS = { shortest: 500, longest: 8_000 };
 /** How long a client waits for a service that does not answer. */
 const UNREACHABLE_AFTER_MS = 2_000;
+const MOST_IN_SMALL_PAGE = 3;
 /** How much the clocks of the store's own machines differ; the margin of deadlines is for this. */
-const STORE_CLOCKS_MS = 900;
+export const STORE_CLOCKS_MS = 900;
 
 export interface Surroundings {
+  readonly seed: number;
   readonly scheduler: Scheduler;
-  readonly random: Random;
   readonly faults: Faults;
   readonly timeline: Timeline;
-  /** True while store and queues answer nobody. */
-  outage: boolean;
+  /** Services that answer nobody now. */
+  away: readonly Service[];
 }
+
+export const services = ["store", "queue"] as const;
+export type Service = (typeof services)[number];
 
 /** A process that talks to services. */
 export interface Client extends Process {
-  /** The fault that may kill it on the way to a service. */
-  readonly crash: FaultKind;
-  /** Something was done to it on purpose: whoever proves a bound must not count on what it did. */
+  /** The fault that may kill it on the way to a service; null: none. */
+  readonly crash: FaultKind | null;
+  /** It got no answer, or died: whoever proves a bound must not count on what it did. */
   disturbed: boolean;
+  /** An answer took so long that it may run out of time. */
+  slowed: boolean;
+  /** How many requests of the work that it does now are under way. */
+  underWay: { requests: number };
   /** Where its requests are counted. */
   spent: Spending;
+}
+
+/** A process that has just begun. `random`: where it draws on, if it has lived before. */
+export function clientNamed(
+  { seed }: Surroundings,
+  name: string,
+  crash: FaultKind | null,
+  { spent = new Spending(), random = new Random(seed, name) } = {},
+): Client {
+  return {
+    name,
+    random,
+    alive: true,
+    crash,
+    disturbed: false,
+    slowed: false,
+    underWay: { requests: 0 },
+    spent,
+  };
 }
 
 /** What was asked of store and queues: requests by name, bytes of objects, and how long functions worked. */
@@ -60,53 +87,53 @@ export class Spending {
 const STORE_REQUESTS = ["HEAD", "GET", "PUT", "LIST", "DELETE"];
 
 /** The way to a service, or back: it takes a while, and the process may die on it. */
-export async function travel({ scheduler, random, faults }: Surroundings, client: Client): Promise<void> {
-  if (faults.strikes(client.crash)) {
+export async function travel({ scheduler, faults }: Surroundings, client: Client): Promise<void> {
+  if (client.crash !== null && faults.strikes(client.crash)) {
     client.disturbed = true;
     kill(client);
   }
-  await scheduler.wait(client, random.between(TRAVEL_MS.shortest, TRAVEL_MS.longest));
+  await scheduler.wait(client, client.random.between(TRAVEL_MS.shortest, TRAVEL_MS.longest));
 }
 
 /** What befalls an operation: `done` once, never, twice, or once without an answer. */
 async function perform<T>(
   around: Surroundings,
   client: Client,
-  service: "store" | "queue",
+  service: Service,
   name: string,
   operation: () => Promise<T>,
 ): Promise<T> {
   const { scheduler, faults, timeline } = around;
-  const strikes = (kind: FaultKind) => {
-    const struck = faults.strikes(kind);
-    client.disturbed ||= struck;
-    return struck;
-  };
-  client.spent.request(name);
-  await travel(around, client);
-  if (around.outage || strikes(`${service}-busy`)) {
+  const unreachable = async (what: string): Promise<never> => {
     client.disturbed = true;
-    timeline.note(client.name, `${name}: no answer`);
+    timeline.note(client.name, `${name}: ${what}`);
     await scheduler.wait(client, UNREACHABLE_AFTER_MS);
-    throw new OuterloopError(`${service}-unreachable`, `the ${service} did not answer ${name}`);
+    throw new OuterloopError(`${service}-unreachable`, `${name} of the ${service}: ${what}`);
+  };
+  const { spent, underWay } = client;
+  spent.request(name);
+  underWay.requests += 1;
+  try {
+    await travel(around, client);
+    if (around.away.includes(service) || faults.strikes(`${service}-busy`)) await unreachable("no answer");
+    let result = await operation();
+    if (service === "store" && faults.strikes("store-retried")) result = await operation();
+    if (service === "store" && faults.strikes("store-slow")) {
+      client.slowed = true;
+      await scheduler.wait(client, faults.stream("store-slow").between(SLOW_MS.shortest, SLOW_MS.longest));
+    }
+    if (faults.strikes(`${service}-answer-lost`)) await unreachable("done, but its answer was lost");
+    await travel(around, client);
+    return result;
+  } finally {
+    underWay.requests -= 1;
   }
-  let result = await operation();
-  if (service === "store" && strikes("store-retried")) result = await operation();
-  if (service === "store" && strikes("store-slow")) {
-    await scheduler.wait(client, faults.stream("store-slow").between(SLOW_MS.shortest, SLOW_MS.longest));
-  }
-  if (strikes(`${service}-answer-lost`)) {
-    timeline.note(client.name, `${name}: done, but its answer was lost`);
-    await scheduler.wait(client, UNREACHABLE_AFTER_MS);
-    throw new OuterloopError(`${service}-unreachable`, `the answer to ${name} was lost`);
-  }
-  await travel(around, client);
-  return result;
 }
 
 /** The store as a process sees it. `raw` does what it is asked at once. */
 export function storeOf(around: Surroundings, raw: ObjectStore, client: Client): ObjectStore {
-  const { random, timeline } = around;
+  const { faults, timeline } = around;
+  const { random } = client;
   const seen =
     <Args extends unknown[], Result>(name: string, operation: (...args: Args) => Promise<Result>) =>
     (...args: Args): Promise<Result> =>
@@ -123,7 +150,12 @@ export function storeOf(around: Surroundings, raw: ObjectStore, client: Client):
       client.spent.bytes += end - start;
       return raw.range(key, start, end);
     }),
-    stream: seen("GET", raw.stream),
+    stream: seen("GET", async (key, options) => {
+      const streamed = await raw.stream(key, options);
+      const { start = 0, end = streamed?.info.sizeBytes ?? 0 } = options ?? {};
+      client.spent.bytes += end - start;
+      return streamed;
+    }),
     putIfAbsent: seen("PUT", async (key, bytes) => {
       const put = await raw.putIfAbsent(key, bytes);
       client.spent.bytes += bytes.length;
@@ -131,7 +163,11 @@ export function storeOf(around: Surroundings, raw: ObjectStore, client: Client):
       return put;
     }),
     compareAndSwap: seen("PUT", raw.compareAndSwap),
-    list: seen("LIST", raw.list),
+    list: seen("LIST", (prefix, options) => {
+      if (!faults.strikes("small-pages")) return raw.list(prefix, options);
+      const few = faults.stream("small-pages").between(1, MOST_IN_SMALL_PAGE);
+      return raw.list(prefix, { ...options, limit: Math.min(options?.limit ?? few, few) });
+    }),
     delete: seen("DELETE", raw.delete),
     // Signed by the process itself: no request.
     presignPut: raw.presignPut,
@@ -146,7 +182,7 @@ export function queueOf(
   client: Client,
   sent: (delaySeconds: number) => void,
 ): Queue {
-  const { faults } = around;
+  const { scheduler, faults } = around;
   const seen =
     <Args extends unknown[], Result>(name: string, operation: (...args: Args) => Promise<Result>) =>
     (...args: Args): Promise<Result> =>
@@ -162,7 +198,21 @@ export function queueOf(
       await send(body, delaySeconds);
       if (faults.strikes("message-doubled")) await send(body, delaySeconds);
     }),
-    receive: seen("ReceiveMessage", raw.receive),
+    receive: seen("ReceiveMessage", async (options) => {
+      const messages = await raw.receive(options);
+      for (const message of messages) {
+        if (!faults.strikes("lease-ends")) continue;
+        const seconds = faults.stream("lease-ends").between(0, options.leaseSeconds);
+        // Not if it has been dealt with by then.
+        const end = () =>
+          raw.extend(message, 0).then(
+            () => sent(0),
+            () => {},
+          );
+        scheduler.after(1_000 * seconds, () => void end());
+      }
+      return messages;
+    }),
     extend: seen("ChangeMessageVisibility", async (message, leaseSeconds) => {
       await raw.extend(message, leaseSeconds);
       sent(leaseSeconds);

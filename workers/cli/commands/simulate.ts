@@ -35,8 +35,10 @@ export const simulate: Command = {
     const { simulateCommand } = await import("../../simulate/command.ts");
     const { faultKinds } = await import("../../simulate/faults.ts");
     const wanted = text(values.faults)?.split(",");
+    const quiet = wanted?.length === 1 && wanted[0] === "none";
     const kinds = wanted === undefined ? faultKinds : faultKinds.filter((kind) => wanted.includes(kind));
-    const unknown = wanted?.find((one) => one !== "none" && !kinds.some((kind) => kind === one));
+    const unknown = quiet ? undefined : wanted?.find((one) => !kinds.some((kind) => kind === one));
+    if (unknown === "none") throw new UsageError("--faults: none goes with no other kind");
     if (unknown !== undefined)
       throw new UsageError(`--faults: "${unknown}" is none of ${faultKinds.join(", ")}, none`);
     return runUntilStopped((signal) =>
