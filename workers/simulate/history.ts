@@ -20,7 +20,7 @@ import type { Seen } from "./seen.ts";
 import type { Acknowledged } from "./submissions.ts";
 
 /** Objects of a run, of a round, and of a peer in a round at two shards: a little more than was ever there. */
-const OBJECTS = { perRun: 16, perRound: 24, perPeer: 7 };
+const OBJECTS = { perRun: 16, perRound: 30, perPeer: 7 };
 const MESSAGES_PER_PEER = 8;
 /** A job that nobody takes is asked for again so often; each may be doubled. */
 const JOB_AGAIN_MS = 180_000;

@@ -44,7 +44,7 @@ export interface Scene {
 
 /**
  * What a key sends: an update (compressed with the key's own error feedback, or as it is), bytes of its own making, a commit
- * without an upload, or nothing. `lateSeconds`: it comes so long after everybody else.
+ * without an upload, or nothing. `lateSeconds`: it is uploaded so long after everybody else's.
  */
 export type Sent =
   | {

@@ -9,8 +9,6 @@ import { type FinishedRound, receiptsOf } from "../../../functions/coordinator/r
 import { ledgerOf, readFinishedRound } from "../../../functions/rounds/history.ts";
 import {
   type Commit,
-  f64FromHex,
-  hashOf,
   isOuterloopError,
   keys,
   type LedgerEntry,
@@ -386,15 +384,16 @@ class Arena {
       };
       const sent = (await this.#attack?.submit?.(scene)) ?? { kind: "nothing" as const };
       if (sent.kind === "nothing") continue;
-      const delivery = this.#deliveryOf(member, roster, sent, trained, own);
       const lateMs = "lateSeconds" in sent ? 1_000 * (sent.lateSeconds ?? 0) : 0;
-      if (lateMs === 0) deliveries.push(delivery);
-      else
-        late.push(async () => {
+      const takesLate = (upload: () => Promise<void>) =>
+        void late.push(async () => {
           this.#world.passTime(lateMs);
           await this.#world.decide();
-          await delivery();
+          await upload();
         });
+      deliveries.push(
+        this.#deliveryOf(member, roster, sent, trained, own, lateMs > 0 ? takesLate : undefined),
+      );
     }
     return deliveries;
   }
@@ -405,6 +404,7 @@ class Arena {
     sent: Exclude<Sent, { kind: "nothing" }>,
     trained: Awaited<ReturnType<Gym["train"]>> | undefined,
     own: Map<number, Float32Array>,
+    late: ((upload: () => Promise<void>) => void) | undefined,
   ): () => Promise<void> {
     const { state, key } = member;
     const target = (delta: Float32Array) => ({
@@ -431,27 +431,37 @@ class Arena {
     };
     const commit = "commit" in sent && sent.commit !== undefined ? sent.commit(honestCommit) : honestCommit;
     member.state = { ...member.state, pending: { ...pending, commit, shards } };
-    return () => this.#deliver(member, commit, sent.kind === "commit-only" ? null : shards);
+    return () => this.#deliver(member, commit, sent.kind === "commit-only" ? null : shards, late);
   }
 
-  /** What the API refuses is the attacker's loss. */
+  /** What the API refuses is the attacker's loss. `late`: takes the upload, to be done after everybody else's. */
   async #deliver(
     { key }: Member,
     commit: Commit | undefined,
     shards: readonly Uint8Array[] | null,
+    late?: (upload: () => Promise<void>) => void,
   ): Promise<void> {
     if (commit === undefined) return;
     const { run } = this.#world;
     const api = this.#world.client(key);
-    try {
-      const answer = await api.commit(run, commit.round, signToBytes("commit", run, commit, key));
+    const unlessRefused = async (work: () => Promise<void>) => {
+      try {
+        await work();
+      } catch (error) {
+        if (!isOuterloopError(error)) throw error;
+      }
+    };
+    await unlessRefused(async () => {
+      const { tickets } = await api.commit(run, commit.round, signToBytes("commit", run, commit, key));
       if (shards === null) return;
-      await uploadShards(api, run, commit.round, shards, answer.tickets);
-    } catch (error) {
-      if (!isOuterloopError(error)) throw error;
-      return;
-    }
-    for (const shard of shards.keys()) await this.#world.uploaded(commit.round, key.publicKey, shard);
+      const upload = () =>
+        unlessRefused(async () => {
+          await uploadShards(api, run, commit.round, shards, tickets);
+          for (const shard of shards.keys()) await this.#world.uploaded(commit.round, key.publicKey, shard);
+        });
+      if (late === undefined) await upload();
+      else late(upload);
+    });
   }
 
   /** Somebody is waited for who does not come: first for its commit, then for its upload. */
@@ -526,5 +536,3 @@ class Arena {
     return parseCanonical(signed(schema), object.bytes, key).body;
   }
 }
-
-export { f64FromHex, hashOf };
