@@ -75,6 +75,8 @@ export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
     LEASE_SECONDS.longest,
     Math.max(LEASE_SECONDS.shortest, Math.min(evaluationSeconds, aggregationSeconds) / 2),
   );
+  const { device } = model;
+  if (device !== undefined) report({ kind: "note", text: device.note ?? `computing on ${device.provider}` });
   report({ kind: "ready", who: key.publicKey });
   try {
     while (!signal.aborted) {

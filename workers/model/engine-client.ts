@@ -6,6 +6,7 @@
 import { Worker } from "node:worker_threads";
 import { OuterloopError } from "../../schemas/errors.ts";
 import type { CallKind, EngineCalls, EngineTask, ReplyMessage } from "./engine-messages.ts";
+import type { Device } from "./onnx-runtime.ts";
 
 const engineWorker = new URL("./engine-worker.ts", import.meta.url);
 
@@ -20,6 +21,8 @@ export class EngineClient {
   readonly #pending = new Map<number, PendingCall>();
   readonly #exited: Promise<void>;
   #calls = 0;
+  /** Where it computes. */
+  device: Device = { provider: "cpu", note: null };
   #closing: Promise<void> | undefined;
   #stopped: OuterloopError | undefined;
 
@@ -53,7 +56,7 @@ export class EngineClient {
     }
     const client = new EngineClient(task, entry);
     try {
-      await client.call("open", null);
+      client.device = await client.call("open", null);
       return client;
     } catch (error) {
       await client.close();

@@ -7,6 +7,7 @@
  */
 import type { AdamwSettings, ModelSpec } from "../../schemas/model.ts";
 import type { CheckedBatch } from "./batch.ts";
+import type { Device } from "./onnx-runtime.ts";
 import type { StepOptions, StepReport, TrainerState } from "./training-engine.ts";
 
 /** What a worker thread is started for. */
@@ -17,7 +18,7 @@ export type EngineTask =
 /** Question and answer by kind of call. */
 export interface EngineCalls {
   /** Answered once the session is open. */
-  open: { request: null; reply: null };
+  open: { request: null; reply: Device };
   load: { request: TrainerState; reply: null };
   step: { request: { batch: CheckedBatch; options: StepOptions }; reply: StepReport };
   read: { request: null; reply: TrainerState<ArrayBuffer> };

@@ -47,7 +47,7 @@ async function answer(call: CallMessage): Promise<Reply> {
     return null;
   }
   const engine = await opening;
-  if (call.kind === "open") return null;
+  if (call.kind === "open") return engine.device;
   return engine instanceof TrainingEngine ? train(engine, call) : evaluate(engine, call);
 }
 

@@ -6,7 +6,7 @@
 import type { ModelSpec } from "../../schemas/model.ts";
 import type { CheckedBatch } from "./batch.ts";
 import { lossGraph, portNames, stateName } from "./graphs.ts";
-import { openSession, type Session } from "./onnx-runtime.ts";
+import { type Device, openSession, type Session } from "./onnx-runtime.ts";
 import { parameterCount, placedTensors } from "./parameters.ts";
 
 export interface EvaluationEngineOptions {
@@ -43,6 +43,7 @@ export class EvaluationEngine {
     }));
     const session = await openSession(lossGraph(spec, batchSize), {
       threads,
+      probesCuda: true,
       inputs: [
         ...tensors,
         { name: portNames.inputs, shape, data: arrays.inputs },
@@ -71,6 +72,10 @@ export class EvaluationEngine {
       result.set(arrays.losses.subarray(0, batch.sequences - first), first);
     }
     return result;
+  }
+
+  get device(): Device {
+    return this.#session.device;
   }
 
   close(): Promise<void> {

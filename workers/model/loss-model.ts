@@ -6,6 +6,7 @@
 import type { ModelSpec } from "../../schemas/model.ts";
 import { type Batch, checkBatch } from "./batch.ts";
 import { EngineClient } from "./engine-client.ts";
+import type { Device } from "./onnx-runtime.ts";
 import { checkLength } from "./parameters.ts";
 
 /** The forward pass of one model, for any parameters. Calls run in the order in which they are made. */
@@ -15,6 +16,8 @@ export interface LossModel {
    * in blocks of `batchSize`, the last one filled up with masked sequences.
    */
   losses(parameters: Float32Array, batch: Batch): Promise<Float32Array>;
+  /** Where it computes, and why not on CUDA, if that was tried. */
+  readonly device?: Device;
   /** Ends the thread after the calls in progress. */
   close(): Promise<void>;
 }
@@ -42,5 +45,6 @@ export async function createLossModel(
       return engine.call("losses", { parameters: copy, batch: checked }, transfer);
     },
     close: () => engine.close(),
+    device: engine.device,
   };
 }

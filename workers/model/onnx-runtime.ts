@@ -8,6 +8,9 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { OuterloopError } from "../../schemas/errors.ts";
 import type { Precision } from "./graph.ts";
@@ -26,6 +29,8 @@ export interface SessionOptions {
   threads?: number;
   /** Must be the precision of the graph; float32 unless given. */
   precision?: Precision;
+  /** True: where nobody says which execution provider, CUDA is tried first. */
+  probesCuda?: boolean;
 }
 
 /** A loaded model with its inputs and outputs in place. */
@@ -33,14 +38,21 @@ export interface Session {
   /** Reads the input arrays, computes, and writes the output arrays. */
   run(): Promise<void>;
   close(): Promise<void>;
+  /** Where it computes, and why not on CUDA, if that was tried. */
+  readonly device: Device;
+}
+
+export interface Device {
+  provider: "cpu" | "cuda";
+  note: string | null;
 }
 
 /** Loads a serialised model and binds every input and output to an array. */
 export async function openSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
-  const { threads = 1, precision = "float32" } = options;
-  const session = await asRuntimeError("load the model", () =>
+  const { threads = 1, precision = "float32", probesCuda = false } = options;
+  const create = (executionProviders: ("cuda" | "cpu")[]) =>
     InferenceSession.create(model, {
-      executionProviders: executionProviders(process.env.OUTERLOOP_EXECUTION_PROVIDER),
+      executionProviders,
       intraOpNumThreads: threads,
       // Level `all` rewrites x * sigmoid(x) to an operator that exists in float32 only.
       graphOptimizationLevel: precision === "float64" ? "basic" : "all",
@@ -49,34 +61,67 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
       enableMemPattern: false,
       // Several sessions share the cores: a thread that spins while it waits takes them from the others.
       extra: { session: { intra_op: { allow_spinning: "0" } } },
-    }),
+    });
+  const { session, device } = await asRuntimeError("load the model", () =>
+    onBestDevice(executionProviders(process.env.OUTERLOOP_EXECUTION_PROVIDER, probesCuda), create),
   );
   const feeds = Object.fromEntries(options.inputs.map((binding) => [binding.name, asTensor(binding)]));
   const fetches = Object.fromEntries(options.outputs.map((binding) => [binding.name, asTensor(binding)]));
   return {
     run: () => asRuntimeError("run the model", async () => void (await session.run(feeds, fetches))),
     close: () => asRuntimeError("release the model", () => session.release()),
+    device,
   };
 }
 
 /**
- * `cpu` (or nothing), or `cuda`, which needs the runtime's CUDA libraries; what CUDA lacks then runs on the CPU. Typed
- * error `invalid-option`.
+ * `cpu`; `cuda`, which needs the runtime's CUDA libraries (what CUDA lacks then runs on the CPU); `auto`: CUDA where it can be
+ * had, else the CPU. Nothing is `auto` or `cpu`. Typed error `invalid-option`.
  */
-export function executionProviders(asked: string | undefined): ("cuda" | "cpu")[] {
+export function executionProviders(asked: string | undefined, probesCuda: boolean): "cpu" | "cuda" | "auto" {
   switch (asked) {
     case undefined:
     case "":
+    case "auto":
+      return probesCuda ? "auto" : "cpu";
     case "cpu":
-      return ["cpu"];
     case "cuda":
-      return ["cuda", "cpu"];
+      return asked;
     default:
       throw new OuterloopError(
         "invalid-option",
-        `OUTERLOOP_EXECUTION_PROVIDER must be cpu or cuda, not "${asked}"`,
+        `OUTERLOOP_EXECUTION_PROVIDER must be cpu, cuda or auto, not "${asked}"`,
       );
   }
+}
+
+/** Opens the session where it may be; whoever asked for CUDA by name wants to know that it is not there. */
+export async function onBestDevice<Opened>(
+  wanted: "cpu" | "cuda" | "auto",
+  create: (providers: ("cuda" | "cpu")[]) => Promise<Opened>,
+  hasCuda = cudaLibraries(),
+): Promise<{ session: Opened; device: Device }> {
+  if (wanted === "cpu") return { session: await create(["cpu"]), device: { provider: "cpu", note: null } };
+  const onCuda = async () =>
+    ({ session: await create(["cuda", "cpu"]), device: { provider: "cuda", note: null } }) as const;
+  if (wanted === "cuda") return onCuda();
+  let why = "this runtime has no CUDA libraries";
+  if (hasCuda) {
+    try {
+      return await onCuda();
+    } catch (error) {
+      why = error instanceof Error ? error.message : String(error);
+    }
+  }
+  const device: Device = { provider: "cpu", note: `computing on the CPU: ${why.split("\n")[0]}` };
+  return { session: await create(["cpu"]), device };
+}
+
+/** Asking the runtime for what is not there makes it print an error. */
+function cudaLibraries(): boolean {
+  const entry = createRequire(import.meta.url).resolve("onnxruntime-node");
+  const folder = join(dirname(entry), "..", "bin", "napi-v6", process.platform, process.arch);
+  return existsSync(join(folder, "libonnxruntime_providers_cuda.so"));
 }
 
 function asTensor({ data, shape }: Binding): Tensor {

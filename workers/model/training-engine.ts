@@ -6,7 +6,7 @@
 import type { AdamwSettings, ModelSpec } from "../../schemas/model.ts";
 import type { CheckedBatch } from "./batch.ts";
 import { nextStateName, portNames, type StateKind, stateKinds, stateName, trainingGraph } from "./graphs.ts";
-import { type Binding, openSession, type Session } from "./onnx-runtime.ts";
+import { type Binding, type Device, openSession, type Session } from "./onnx-runtime.ts";
 import { parameterCount, placedTensors } from "./parameters.ts";
 import { biasCorrections } from "./schedule.ts";
 
@@ -104,6 +104,10 @@ export class TrainingEngine {
     await this.#session.run();
     if (next !== state) for (const kind of stateKinds) state[kind].set(next[kind]);
     return { loss: loss[0] ?? Number.NaN, gradientNorm: gradientNorm[0] ?? Number.NaN };
+  }
+
+  get device(): Device {
+    return this.#session.device;
   }
 
   close(): Promise<void> {

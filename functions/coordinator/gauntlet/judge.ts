@@ -7,6 +7,7 @@ import {
   f64FromHex,
   f64ToHex,
   type Judgement,
+  type KeyStanding,
   type LedgerEntry,
   type Selection,
 } from "../../../schemas/index.ts";
@@ -22,6 +23,9 @@ import { isEstablished } from "./standing.ts";
 
 interface Tried extends LossScore {
   peer: string;
+  /** Before this round. */
+  standing: KeyStanding;
+  helps: boolean;
   /** Gains on the anchor batch. */
   anchor: number[];
   residual: Residual | null;
@@ -58,13 +62,13 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
   const scale = matrixOnly
     ? assignmentScale(
         tried.flatMap((one) =>
-          one.residual === null || !helps(one)
+          one.residual === null || !one.helps
             ? []
             : [
                 {
                   z: one.residual.z,
                   lossScore: one.score,
-                  established: isEstablished(ledger.get(one.peer)),
+                  established: one.standing === "established",
                 },
               ],
         ),
@@ -105,7 +109,7 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
       peer: one.peer,
       lossScore: f64ToHex(one.score),
       standardError: f64ToHex(one.standardError),
-      eligible: helps(one),
+      eligible: one.helps,
       matrix:
         residual === null
           ? null
@@ -120,7 +124,7 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
       place: places.findIndex(({ peer }) => peer === one.peer) + 1,
       assignmentScore: f64ToHex(assignmentScore),
       countedRounds: countedAfter(entry, counts(one)),
-      standing: isEstablished(entry) ? "established" : "probation",
+      standing: one.standing,
       factors: {
         assignment: f64ToHex(factors.assignment),
         rating: f64ToHex(factors.rating),
@@ -181,12 +185,22 @@ function whatEvaluatorsDid(
 
 /** LossScores of one group on the anchor, and its matrix on the owners' data. */
 function tryGroup(facts: FactsOf<"evaluate">, peers: readonly string[], gains: JobGains): Tried[] {
-  const scores = gains.anchor.map(lossScore);
+  const standings = peers.map(
+    (peer): KeyStanding => (isEstablished(facts.previous.ledger.get(peer)) ? "established" : "probation"),
+  );
+  const scores = gains.anchor.map((row, p) => {
+    const score = lossScore(row);
+    const standing = standings[p] ?? "probation";
+    return { ...score, standing, helps: helps(score, standing) };
+  });
   const matrix = gains.owned.map((owners) => owners.map((part) => lossScore(part).score));
-  const residual = residuals(matrix, scores.map(helps));
+  const residual = residuals(
+    matrix,
+    scores.map((one) => one.helps),
+  );
   const published = facts.config.gauntlet.assignedTest === "own-minus-random";
   return peers.map((peer, p) => {
-    const score = scores[p] ?? lossScore([]);
+    const score = scores[p] ?? { ...lossScore([]), standing: "probation", helps: false };
     const own = matrix[p]?.[p] ?? Number.NEGATIVE_INFINITY;
     return {
       peer,
@@ -230,7 +244,7 @@ function rankForRating(
   const skillOf = (peer: string): Skill =>
     skillBefore(facts.previous.ledger.get(peer), facts.round, settings);
   return [
-    ...judged.map((one) => ({ peer: one.peer, skill: skillOf(one.peer), helped: helps(one) })),
+    ...judged.map((one) => ({ peer: one.peer, skill: skillOf(one.peer), helped: one.helps })),
     ...[...withVerdict("refused"), ...withVerdict("incomplete", "late")].map((peer) => ({
       peer,
       skill: skillOf(peer),

@@ -11,14 +11,15 @@ describe("the LossScore", () => {
   });
 
   it.each([
-    ["zeros", [0, 0], false],
-    ["clear gains", [0.1, 0.12, 0.11, 0.09], true],
-    ["gains that may be chance", [0.1, -0.09, 0.1, -0.05], false],
-    ["equal gains", [1e-6, 1e-6], true],
-    ["harm", [-0.1, -0.1], false],
-    ["what is not a number", [Number.NaN, 1], false],
-  ])("of %s helps: %j, %s", (_, gains, helped) => {
-    expect(helps(lossScore(gains))).toBe(helped);
+    ["zeros", [0, 0], false, false],
+    ["clear gains", [0.1, 0.12, 0.11, 0.09], true, true],
+    ["gains that may be chance", [0.1, -0.09, 0.1, -0.05], false, true],
+    ["equal gains", [1e-6, 1e-6], true, true],
+    ["harm", [-0.1, -0.1], false, false],
+    ["what is not a number", [Number.NaN, 1], false, false],
+  ])("of %s: %j helps, on probation %s, established %s", (_, gains, probation, established) => {
+    expect(helps(lossScore(gains), "probation")).toBe(probation);
+    expect(helps(lossScore(gains), "established")).toBe(established);
   });
 
   it.each([

@@ -1,11 +1,14 @@
 /**
  * LossScore_p = L(theta) - L(theta - b c_p update_p) on the anchor batch, the same sequences for all.
  *
- * An update helps if that is above 0 by more than chance: half of all noise lies above 0. Zero updates do not pass, and the
- * gate is never waived.
+ * Above 0 an update helps. Of a key on probation it must be so beyond doubt: half of all noise lies above 0, and noise costs
+ * nothing to make. Who is established has shown that it works, and as a model learns honest LossScores shrink to two or three
+ * standard errors. Zero updates do not pass, and the gate is never waived.
  *
  * @module
  */
+
+import type { KeyStanding } from "../../../schemas/index.ts";
 
 export interface LossScore {
   /** Mean over the sequences; -Infinity if any loss is not finite. */
@@ -14,12 +17,12 @@ export interface LossScore {
   standardError: number;
 }
 
-/** Standard errors that a LossScore must be above 0: one noise in forty is. Honest updates are at ten and more. */
+/** So many standard errors above 0 is beyond doubt: one noise in forty is. */
 export const SIGNIFICANT_ERRORS = 2;
 
-/** True for an update that may be used. */
-export function helps({ score, standardError }: LossScore): boolean {
-  return score > 0 && score > SIGNIFICANT_ERRORS * standardError;
+/** True for an update that may be used, sent by a key of this standing. */
+export function helps({ score, standardError }: LossScore, standing: KeyStanding): boolean {
+  return score > 0 && (standing === "established" || score > SIGNIFICANT_ERRORS * standardError);
 }
 
 /** Mean and standard error of gains: by how much the loss of each sequence falls. */

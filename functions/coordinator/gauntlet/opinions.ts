@@ -153,7 +153,7 @@ function passesCanary(job: Job, gains: JobGains, row: readonly number[] | null):
   const canary = lossScore(row);
   if (job.canary.kind === "nothing") return Math.abs(canary.score) <= SAME_NATS;
   const own = lossScore(gains.anchor[job.peers.indexOf(job.canary.peer)] ?? []);
-  return !helps(own) || !(canary.score > 0);
+  return !helps(own, "probation") || !(canary.score > 0);
 }
 
 /** The largest set of reports that all agree with one of them; of equal ones the first by evaluator. */
