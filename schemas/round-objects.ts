@@ -337,6 +337,8 @@ export const ledgerEntry = z.strictObject({
   assignmentScore: f64Hex,
   countedRounds: z.int().min(0),
   judgedRounds: z.int().min(0),
+  /** Of these, rounds in which its update helped. */
+  helpedRounds: z.int().min(0),
   /** What it did in the last eight rounds it was in, oldest first: absence sheds no penalty. */
   recent: z.array(z.enum(["delivered", "absent", "fault"])).max(8),
   /** The rounds it delivered in, of the last eight of the run. */

@@ -529,7 +529,7 @@ describe("settling", () => {
       settledCommit(peer, { submission: submissionOf(peer, i === 1 || i === 3 ? same : {}) }),
     );
     const close = recordOf("close", decide(settleFacts(commits), T0 + 4_000));
-    expect(close.clusters).toEqual([{ peers: [two, four], overlap: 1, threshold: 0.2, identical: true }]);
+    expect(close.clusters).toEqual([{ peers: [two, four], overlap: 1, threshold: 0.65, identical: true }]);
     expect(close.submissions.every(({ verdict }) => verdict === "included")).toBe(true);
   });
 

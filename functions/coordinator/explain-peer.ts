@@ -135,8 +135,8 @@ function accountText({ paid, held, forfeited }: LedgerEntry): string {
   return `${figure(f64FromHex(paid))} rounds' pay paid, ${figure(f64FromHex(held))} held, ${figure(f64FromHex(forfeited))} forfeited`;
 }
 
-function standingText({ standing, judgedRounds, assignmentScore }: LedgerEntry): string {
-  const record = `judged in ${judgedRounds} round${judgedRounds === 1 ? "" : "s"}, assignment score ${figure(f64FromHex(assignmentScore))}`;
+function standingText({ standing, judgedRounds, helpedRounds, assignmentScore }: LedgerEntry): string {
+  const record = `helped in ${helpedRounds} of ${judgedRounds} judged round${judgedRounds === 1 ? "" : "s"}, assignment score ${figure(f64FromHex(assignmentScore))}`;
   return standing === "established"
     ? `established (${record})`
     : `on probation (${record}; established from ${ESTABLISHED_AFTER_ROUNDS} rounds and ${ESTABLISHED_ASSIGNMENT} on)`;

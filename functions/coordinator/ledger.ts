@@ -86,7 +86,8 @@ function entryAfter(
   const what = conduct(receipt);
   const assignmentScore = judgement?.assignmentScore ?? before?.assignmentScore ?? f64ToHex(0);
   const judgedRounds = (before?.judgedRounds ?? 0) + (judgement === undefined ? 0 : 1);
-  const standing = standingOf({ judgedRounds, assignmentScore: f64FromHex(assignmentScore) });
+  const helpedRounds = (before?.helpedRounds ?? 0) + (judgement?.eligible === true ? 1 : 0);
+  const standing = standingOf({ helpedRounds, assignmentScore: f64FromHex(assignmentScore) });
   return {
     peer: receipt.peer,
     firstRound: before?.firstRound ?? round,
@@ -98,6 +99,7 @@ function entryAfter(
     assignmentScore,
     countedRounds: judgement?.countedRounds ?? before?.countedRounds ?? 0,
     judgedRounds,
+    helpedRounds,
     recent: [...(before?.recent ?? []), what === "early-end" ? ("absent" as const) : what].slice(
       -RECENT_ROUNDS,
     ),

@@ -94,7 +94,14 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
   const clusters = findClusters(
     byId.flatMap(({ peer, submission }) =>
       submission !== null && included.has(peer)
-        ? [{ peer, decoded: submission.decoded, sketch: submission.sketch }]
+        ? [
+            {
+              peer,
+              decoded: submission.decoded,
+              established: isEstablished(facts.previous.ledger.get(peer)),
+              sketch: submission.sketch,
+            },
+          ]
         : [],
     ),
     facts.roster.body.keep,

@@ -9,6 +9,7 @@ const KEEP = 16;
 const peer = (n: number, first: number, decoded = `decoded ${n}`): Sketched => ({
   peer: peerId(n),
   decoded: digest(decoded),
+  established: true,
   sketch: [sketchText(KEEP, first)],
 });
 
@@ -36,6 +37,17 @@ describe("copies", () => {
   it.each([3, 6])("are nobody among honest peers that share %d of 16 indices (19 and 38 %%)", (shared) => {
     expect(find(alike(8, shared))).toEqual([]);
     expect(find(alike(2, shared))).toEqual([]);
+  });
+
+  it("are not made of those who train by a crowd of new keys that overlap with nobody", () => {
+    const trained = alike(6, 6).map((one) => ({ ...one, established: false }));
+    const crowd = Array.from({ length: 20 }, (_, i) => ({
+      ...peer(100 + i, 5_000 + 16 * i),
+      established: false,
+    }));
+    expect(find([...trained, ...crowd])).toEqual([]);
+    const known = trained.map((one) => ({ ...one, established: true }));
+    expect(find([...known, ...crowd])).toEqual([]);
   });
 
   it("are found by equal values, whatever container they came in", () => {
@@ -108,7 +120,7 @@ describe("copies", () => {
         );
         return Buffer.from(Uint16Array.from(kept).buffer).toString("base64");
       });
-      return { peer: peerId(n), decoded: digest(`decoded ${n}`), sketch };
+      return { peer: peerId(n), decoded: digest(`decoded ${n}`), established: true, sketch };
     };
     const honestMany = Array.from({ length: 150 }, (_, i) => updateOf(i + 1, KEEP));
 

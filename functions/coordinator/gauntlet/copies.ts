@@ -1,12 +1,13 @@
 /**
- * Copies: equal decoded values, or a support overlap above min(0.65, the round's median + 0.2), make a cluster. A
- * cluster has one slot and one share, and nobody is blamed: who copied whom cannot be seen.
+ * Copies: equal decoded values, or a support overlap above min(0.65, the median between established peers + 0.2), make a
+ * cluster. A cluster has one slot and one share, and nobody is blamed: who copied whom cannot be seen.
  *
  * Honest peers share 35 to 41 % of their indices in the first rounds and about 20 % later, an exact copy all of them;
- * a fixed limit of 40 % would hit honest peers.
+ * a fixed limit of 40 % would hit honest peers. So would the median over everybody: keys that send noise overlap with nobody,
+ * and enough of them would make copies of all who train. Below three established peers 65 % is the limit.
  *
  * Among few updates all pairs are compared. Among many that would take longer than a round: there the median is that of
- * drawn pairs, and only those are compared that agree on the first indices of some drawn chunk, in a drawn order.
+ * drawn pairs of established peers, and only those are compared that agree on the first indices of some drawn chunk, in a drawn order.
  *
  * @module
  */
@@ -15,6 +16,8 @@ import { lowerMedian } from "./robust.ts";
 
 /** Up to so many updates all pairs are compared. */
 const FEW = 64;
+/** The median rests on so many established peers at least. */
+const MIN_ESTABLISHED = 3;
 /** Pairs that the median is taken of, where there are more updates. */
 const MEDIAN_PAIRS = 4_096;
 /**
@@ -33,6 +36,7 @@ export interface Sketched {
   peer: string;
   /** SHA-256 of the decoded values. */
   decoded: string;
+  established: boolean;
   /** Kept indices of the drawn chunks: base64 of u16 little-endian, one string a shard. */
   sketch: readonly string[];
 }
@@ -75,7 +79,9 @@ export function findClusters(submissions: readonly Sketched[], keep: number, see
   const byId = [...submissions].sort((a, b) => (a.peer < b.peer ? -1 : 1));
   const supports = byId.map((one) => indexKeys(one.sketch, keep));
   const overlapOf = (a: number, b: number) => overlap(supports[a] as Set<number>, supports[b] as Set<number>);
-  const threshold = Math.min(HIGHEST_THRESHOLD, medianOverlap(byId.length, overlapOf, seed) + ABOVE_MEDIAN);
+  const known = byId.flatMap(({ established }, i) => (established ? [i] : []));
+  const median = known.length < MIN_ESTABLISHED ? null : medianOverlap(known, overlapOf, seed);
+  const threshold = median === null ? HIGHEST_THRESHOLD : Math.min(HIGHEST_THRESHOLD, median + ABOVE_MEDIAN);
 
   const links: { a: number; b: number; overlap: number; identical: boolean }[] = [];
   const leader = byId.map((_, i) => i);
@@ -125,19 +131,23 @@ export function findClusters(submissions: readonly Sketched[], keep: number, see
   });
 }
 
-/** The lower median over all pairs, or over drawn ones. */
-function medianOverlap(count: number, overlapOf: (a: number, b: number) => number, seed: string): number {
+/** The lower median over all pairs of these, or over drawn ones. */
+function medianOverlap(
+  some: readonly number[],
+  overlapOf: (a: number, b: number) => number,
+  seed: string,
+): number | null {
   const overlaps: number[] = [];
-  if (count <= FEW) {
-    for (let a = 0; a < count; a++) for (let b = a + 1; b < count; b++) overlaps.push(overlapOf(a, b));
+  if (some.length <= FEW) {
+    for (const [i, a] of some.entries()) for (const b of some.slice(i + 1)) overlaps.push(overlapOf(a, b));
   } else {
     const draw = new Draw(seed, "copies/median");
     for (let pair = 0; pair < MEDIAN_PAIRS; pair++) {
-      const [a = 0, b = 0] = draw.distinct(2, count);
+      const [a = 0, b = 0] = draw.distinct(2, some.length).map((place) => some[place] as number);
       overlaps.push(overlapOf(a, b));
     }
   }
-  return lowerMedian(overlaps) ?? 0;
+  return lowerMedian(overlaps);
 }
 
 /** Those who agree on the first indices of a chunk, chunk by chunk, ascending. */

@@ -5,12 +5,12 @@ import { isEstablished, standingOf } from "./standing.ts";
 describe("standing", () => {
   it.each([
     [9, 0.9, "probation"],
-    [10, 0.19, "probation"],
-    [10, 0.2, "established"],
+    [10, 0.29, "probation"],
+    [10, 0.3, "established"],
   ])(
-    "after %d judged rounds at an assignment score of %d is %s",
-    (judgedRounds, assignmentScore, standing) => {
-      expect(standingOf({ judgedRounds, assignmentScore })).toBe(standing);
+    "after it helped in %d rounds at an assignment score of %d is %s",
+    (helpedRounds, assignmentScore, standing) => {
+      expect(standingOf({ helpedRounds, assignmentScore })).toBe(standing);
     },
   );
 

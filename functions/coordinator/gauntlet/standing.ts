@@ -8,14 +8,14 @@
  */
 import { f64FromHex, type KeyStanding, type LedgerEntry } from "../../../schemas/index.ts";
 
-/** Judged in so many rounds ... */
+/** Judged to help in so many rounds (noise on probation does so in one of forty) ... */
 export const ESTABLISHED_AFTER_ROUNDS = 10;
 /** ... and an assignment score of at least this. */
-export const ESTABLISHED_ASSIGNMENT = 0.2;
+export const ESTABLISHED_ASSIGNMENT = 0.3;
 
 /** The standing that a record gives. */
-export function standingOf(record: { judgedRounds: number; assignmentScore: number }): KeyStanding {
-  return record.judgedRounds >= ESTABLISHED_AFTER_ROUNDS && record.assignmentScore >= ESTABLISHED_ASSIGNMENT
+export function standingOf(record: { helpedRounds: number; assignmentScore: number }): KeyStanding {
+  return record.helpedRounds >= ESTABLISHED_AFTER_ROUNDS && record.assignmentScore >= ESTABLISHED_ASSIGNMENT
     ? "established"
     : "probation";
 }

@@ -181,6 +181,7 @@ export function ledgerEntry(peer: string, changes: Partial<LedgerEntry> = {}): L
     assignmentScore: f64ToHex(0),
     countedRounds: 0,
     judgedRounds: 0,
+    helpedRounds: 0,
     recent: ["delivered"],
     deliveredRounds: [1],
     peerScore: f64ToHex(0),
@@ -203,6 +204,7 @@ export const establishedEntry = (peer: string, changes: Partial<LedgerEntry> = {
   ledgerEntry(peer, {
     standing: "established",
     judgedRounds: 10,
+    helpedRounds: 10,
     countedRounds: 10,
     assignmentScore: f64ToHex(0.5),
     ...changes,
