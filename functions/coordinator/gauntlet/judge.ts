@@ -16,7 +16,7 @@ import type { FactsOf } from "../facts.ts";
 import { helps, isTie, type LossScore, lossScore } from "./loss-score.ts";
 import { assignmentScale, nextAssignmentScore, ownMinusRandom, type Residual, residuals } from "./matrix.ts";
 import { type JobGains, type JobOpinion, opinionOn } from "./opinions.ts";
-import { peerScore, RECENT_ROUNDS, scoreFactors } from "./peer-score.ts";
+import { peerScore, RECENT_ROUNDS, ratingFactor, scoreFactors } from "./peer-score.ts";
 import { initialSkill, ordinal, rateRound, type Skill, skillBefore } from "./rating.ts";
 import { lowerMedian } from "./robust.ts";
 import { isEstablished } from "./standing.ts";
@@ -86,6 +86,8 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
     ...tried.map((one) => countedAfter(ledger.get(one.peer), counts(one))),
   );
 
+  const highestRating = ratingCap(tried, skills, ratingSettings);
+
   const judgements = tried.map((one): Judgement => {
     const entry = ledger.get(one.peer);
     const before = entry === undefined ? 0 : f64FromHex(entry.assignmentScore);
@@ -100,6 +102,7 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
       assignmentScore,
       countedRounds: runCounted,
       ordinal: ordinal(skill) / ratingSettings.sigma,
+      highestRating,
       deliveredRounds: recentlyDelivered.length + 1,
       possibleRounds: Math.min(RECENT_ROUNDS, facts.round - firstRound + 1),
       faults: (entry?.recent ?? []).filter((what) => what === "fault").length,
@@ -143,6 +146,23 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
       .sort((a, b) => (a.peer < b.peer ? -1 : 1)),
     assignmentScale: scale === null ? null : f64ToHex(scale),
   };
+}
+
+/**
+ * The rating factor of the middle one of established peers that help (of all that help, while those are fewer than 3): who
+ * stands above is worth no more. Rank can be had without work, by scaling up a fraction of it.
+ */
+function ratingCap(
+  tried: readonly Tried[],
+  skills: ReadonlyMap<string, Skill>,
+  settings: Parameters<typeof initialSkill>[0],
+): number {
+  const helpers = tried.filter((one) => one.helps);
+  const established = helpers.filter(({ standing }) => standing === "established");
+  const ratings = (established.length >= 3 ? established : helpers).map(({ peer }) =>
+    ratingFactor(ordinal(skills.get(peer) ?? initialSkill(settings)) / settings.sigma),
+  );
+  return lowerMedian(ratings) ?? Number.POSITIVE_INFINITY;
 }
 
 /** Rounds in which a peer's assignment score was updated, this one included. */

@@ -1,5 +1,6 @@
 /**
- * Pay: shares of a key on probation are held back, and paid when it is established; an update that was used unjudged and
+ * Pay: shares of a key on probation are held back. Once it is established its own share is paid at once, and of what is held a
+ * tenth each round: a score that is good for one lucky round must not bring everything. An update that was used unjudged and
  * turns out to be harmful costs its peer what it earned lately. Nothing is lost on the way: paid, held and forfeited
  * together are all the shares a key was ever given.
  *
@@ -7,6 +8,8 @@
  */
 import { f64FromHex, f64ToHex, type KeyStanding, type LedgerEntry } from "../../../schemas/index.ts";
 
+/** Part of what is held that an established key is paid in a round. */
+const RELEASED = 1 / 10;
 /** A forfeit takes the shares of so many rounds. */
 const FORFEIT_ROUNDS = 10;
 
@@ -35,14 +38,14 @@ export function pay(before: Account | undefined, { round, share, standing, forfe
     forfeited += fromHeld + fromPaid;
     recent = [];
   }
-  if (share > 0) {
-    held += share;
-    recent = [...recent, { round, share: f64ToHex(share) }].slice(-FORFEIT_ROUNDS);
-  }
   if (standing === "established") {
-    paid += held;
-    held = 0;
+    const released = RELEASED * held;
+    held -= released;
+    paid += released + share;
+  } else {
+    held += share;
   }
+  if (share > 0) recent = [...recent, { round, share: f64ToHex(share) }].slice(-FORFEIT_ROUNDS);
   return {
     paid: f64ToHex(paid),
     held: f64ToHex(held),

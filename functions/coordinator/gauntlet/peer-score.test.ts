@@ -5,6 +5,7 @@ const inputs: ScoreInputs = {
   assignmentScore: 0.5,
   countedRounds: 10,
   ordinal: 3,
+  highestRating: Number.POSITIVE_INFINITY,
   deliveredRounds: 8,
   possibleRounds: 8,
   faults: 0,
@@ -32,6 +33,11 @@ describe("the PeerScore", () => {
   it.each([-1_000, -5, 0, 5, 1_000])("is finite and not negative for an ordinal of %d", (ordinal) => {
     const value = score({ ordinal });
     expect(Number.isFinite(value) && value >= 0).toBe(true);
+  });
+
+  it("of whoever stands above the middle is that of the middle", () => {
+    expect(score({ highestRating: 1 })).toBeCloseTo(0.5, 12);
+    expect(score({ highestRating: 100 })).toBe(score({}));
   });
 
   it("counts a newcomer's first round as full presence", () => {

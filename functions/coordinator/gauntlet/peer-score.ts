@@ -1,5 +1,5 @@
 /**
- * PeerScore = assignmentFactor * ln(1 + e^(ordinal / sigma0)) * presence * penalty. Gates decide who may be used; this score
+ * PeerScore = assignmentFactor * min(ln(1 + e^(ordinal / sigma0)), that of the middle) * presence * penalty. Gates decide who may be used; this score
  * decides who goes first when there are too many, and what it earns.
  *
  * @module
@@ -20,6 +20,8 @@ export interface ScoreInputs {
   countedRounds: number;
   /** mu - 3 sigma after this round's update, in units of the sigma with which everybody begins. */
   ordinal: number;
+  /** The rating factor counts up to this: that of the middle one of the peers that help. */
+  highestRating: number;
   /** Rounds of the last eight of the run (since the peer came) in which it delivered, and how many those are. */
   deliveredRounds: number;
   possibleRounds: number;
@@ -38,7 +40,7 @@ export interface ScoreFactors {
 export function scoreFactors(inputs: ScoreInputs): ScoreFactors {
   return {
     assignment: inputs.countedRounds < ASSIGNMENT_WARMUP_ROUNDS ? 1 : Math.max(0, inputs.assignmentScore),
-    rating: softplus(inputs.ordinal),
+    rating: Math.min(ratingFactor(inputs.ordinal), inputs.highestRating),
     presence: presenceFactor(inputs),
     penalty: penaltyFactor(inputs),
   };
@@ -60,6 +62,6 @@ export function peerScore(factors: ScoreFactors): number {
 }
 
 /** ln(1 + e^x) without overflow. */
-function softplus(x: number): number {
+export function ratingFactor(x: number): number {
   return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }
