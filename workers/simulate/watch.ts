@@ -254,7 +254,8 @@ export class Watch implements StoreObserver {
   onError({ who, disturbed, error }: FunctionError): void {
     const code = codeOf(error);
     if (disturbed && OF_SERVICES.test(code)) return;
-    if (code === "lease-lost" && this.#faults["lease-ends"] > 0) return;
+    // A message that was buried, or given back, without anybody hearing of it is not this one's any more.
+    if (code === "lease-lost" && this.#faults["lease-ends"] + this.#faults["queue-answer-lost"] > 0) return;
     this.fail(
       code === "derived-object-differs" ? "what is derived has equal bytes" : "nothing fails by itself",
       `${who}: ${String(error)}`,
