@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { AggregateSet } from "./round-objects.ts";
+import type { AggregateSet } from "./primitives.ts";
 
 const ROUND_DIGITS = 8;
 const SHARD_DIGITS = 5;

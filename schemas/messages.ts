@@ -4,8 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { publicKeyHex, roundNumber, runId, shardNumber } from "./primitives.ts";
-import { aggregateSet } from "./round-objects.ts";
+import { aggregateSet, publicKeyHex, roundNumber, runId, shardNumber } from "./primitives.ts";
 
 /** Receives after which a message is a dead letter: consumers, provisioning and the deploy agree on it. */
 export const MAX_RECEIVES = 5;

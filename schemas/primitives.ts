@@ -91,3 +91,7 @@ export function toHex(bytes: Uint8Array): string {
 export function fromHex(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, "hex"));
 }
+
+/** Which updates are summed: all that were selected, or, if the guard refuses their sum, the established ones among them. */
+export const aggregateSet = z.enum(["selected", "established"]);
+export type AggregateSet = z.infer<typeof aggregateSet>;

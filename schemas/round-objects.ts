@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { shardFile, shardRecord } from "./genesis.ts";
 import {
+  aggregateSet,
   bytes32Hex,
   f32Hex,
   f64Hex,
@@ -168,10 +169,6 @@ export const report = z.strictObject({
   seconds: z.number().min(0),
 });
 export type Report = z.infer<typeof report>;
-
-/** Which updates are summed: all that were selected, or, if the guard refuses their sum, the established ones among them. */
-export const aggregateSet = z.enum(["selected", "established"]);
-export type AggregateSet = z.infer<typeof aggregateSet>;
 
 /** `guards/{set}/{evaluator}.json`: losses on the anchor sequences before and after the whole outer step. */
 export const guardReport = z.strictObject({

@@ -5,8 +5,8 @@
  */
 import { type Explanation, explainPeer } from "../../functions/coordinator/explain-peer.ts";
 import type { FinishedRound } from "../../functions/coordinator/receipts.ts";
-import { keys, type LedgerEntry, OuterloopError } from "../../schemas/index.ts";
-import { readLedger } from "./ledger.ts";
+import { type LedgerEntry, OuterloopError } from "../../schemas/index.ts";
+import { lastFinishedRound, readLedger, readRound } from "./finished-rounds.ts";
 import { type FactSource, openSource, type SourceOptions } from "./source.ts";
 
 export interface ExplainOptions extends SourceOptions {
@@ -44,30 +44,6 @@ export function explanationText({ peer, lines }: Explanation): string {
   const all = [{ title: "peer", text: peer }, ...lines];
   const width = Math.max(...all.map(({ title }) => title.length));
   return all.map(({ title, text }) => `${title.padEnd(width)}  ${text}`).join("\n");
-}
-
-/** The round before the open one, by the head. */
-export async function lastFinishedRound(source: FactSource): Promise<number> {
-  const head = await source.read("head", keys.head(source.run));
-  const round = (head?.body.round ?? 1) - 1;
-  if (round >= 1) return round;
-  throw new OuterloopError("round-not-finished", `no round of ${source.run} is finished yet`);
-}
-
-async function readRound(source: FactSource, round: number): Promise<FinishedRound> {
-  const { run } = source;
-  const [roster, close, selection, manifest] = await Promise.all([
-    source.read("roster", keys.roster(run, round)),
-    source.read("close", keys.close(run, round)),
-    source.read("selection", keys.selection(run, round)),
-    source.read("manifest", keys.manifest(run, round)),
-  ]);
-  if (roster === null || close === null || selection === null || manifest === null)
-    throw new OuterloopError(
-      "round-not-finished",
-      `round ${round} of ${run} has no manifest yet: nothing is decided (\`outerloop status --why\`)`,
-    );
-  return { roster, close, selection, manifest };
 }
 
 function whoIs(digits: string, { roster, close }: FinishedRound, entries: readonly LedgerEntry[]): string {

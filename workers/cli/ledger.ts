@@ -4,7 +4,7 @@
  * @module
  */
 import { f64FromHex, keys, type LedgerEntry, OuterloopError } from "../../schemas/index.ts";
-import { lastFinishedRound } from "./explain.ts";
+import { lastFinishedRound, readLedger } from "./finished-rounds.ts";
 import { type FactSource, openSource, type SourceOptions } from "./source.ts";
 
 export interface LedgerOptions extends SourceOptions {
@@ -66,18 +66,6 @@ export async function ledgerTable(source: FactSource, round: number): Promise<Le
       `the accounts hold ${sum} rounds' pay, ${due} rounds have paid: the ledger cannot be right`,
     );
   return { run: source.run, round, accounts: accounts.sort((a, b) => b.total - a.total), sum };
-}
-
-/** Entries of the ledger after a round, all pages. */
-export async function readLedger(source: FactSource, round: number): Promise<{ entries: LedgerEntry[] }> {
-  const entries: LedgerEntry[] = [];
-  for (let page = 0; ; page++) {
-    const fact = await source.read("ledger", keys.ledger(source.run, round, page));
-    if (fact === null && page === 0)
-      throw new OuterloopError("round-not-finished", `round ${round} of ${source.run} has no ledger yet`);
-    if (fact === null) return { entries };
-    entries.push(...fact.body.entries);
-  }
 }
 
 /** Rounds up to this one that were applied: each gives out one whole share at most. */
