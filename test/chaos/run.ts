@@ -29,7 +29,12 @@ function config(): RunConfig {
       aggregationSeconds: 5,
     },
   });
-  return { ...tiny, gather: { ...tiny.gather, announceWindowSeconds: 2 } };
+  return {
+    ...tiny,
+    gather: { ...tiny.gather, announceWindowSeconds: 2 },
+    // So small a model learns so little in a round that few sequences could not tell help from noise.
+    gauntlet: { ...tiny.gauntlet, anchorSequences: 128 },
+  };
 }
 
 const seedOf = (name: string) => keyOf(name).seed;
