@@ -51,9 +51,15 @@ interface Child {
 export interface ChildrenOptions {
   onEvent: (name: string, event: WorkerEvent) => void;
   onNote: (text: string) => void;
+  /** The waits before restarts in a row. */
+  restartDelaysMs?: readonly number[];
 }
 
-export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
+export function createChildren({
+  onEvent,
+  onNote,
+  restartDelaysMs = RESTART_DELAYS_MS,
+}: ChildrenOptions): Children {
   const children = new Map<string, Child>();
   let stopping = false;
 
@@ -98,7 +104,7 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
       fail(child, `${name} could not start: ${lastLine(child.spec.logFile)}`);
       return;
     }
-    const next = nextRestart(child.restarts, performance.now() - child.startedMs);
+    const next = nextRestart(child.restarts, performance.now() - child.startedMs, restartDelaysMs);
     if (next === null) {
       onNote(`${name} ended (${how}), ${child.restarts} restarts did not help: see ${child.spec.logFile}`);
       fail(child, `${name} ended (${how}): ${lastLine(child.spec.logFile)}`);
@@ -106,7 +112,7 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
     }
     child.restarts = next.restarts;
     onNote(
-      `${name} ended (${how}): restarting it in ${next.delayMs / 1000} s, ${next.restarts} of ${RESTART_DELAYS_MS.length}`,
+      `${name} ended (${how}): restarting it in ${next.delayMs / 1000} s, ${next.restarts} of ${restartDelaysMs.length}`,
     );
     setTimeout(() => {
       if (stopping) return;
@@ -139,9 +145,13 @@ export function createChildren({ onEvent, onNote }: ChildrenOptions): Children {
  * @param livedMs - how long the child lived since the last of them
  * @returns null if it has been tried often enough
  */
-export function nextRestart(restarts: number, livedMs: number): { restarts: number; delayMs: number } | null {
+export function nextRestart(
+  restarts: number,
+  livedMs: number,
+  delaysMs: readonly number[] = RESTART_DELAYS_MS,
+): { restarts: number; delayMs: number } | null {
   const before = livedMs >= STEADY_MS ? 0 : restarts;
-  const delayMs = RESTART_DELAYS_MS[before];
+  const delayMs = delaysMs[before];
   return delayMs === undefined ? null : { restarts: before + 1, delayMs };
 }
 

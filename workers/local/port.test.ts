@@ -28,7 +28,7 @@ let taken: number;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "outerloop-port-"));
   await writeFile(join(folder, "coordinator.mjs"), COORDINATOR);
-  children = createChildren({ onEvent: () => {}, onNote: () => {} });
+  children = createChildren({ onEvent: () => {}, onNote: () => {}, restartDelaysMs: [1, 1] });
   rival = createServer();
   rival.listen(0, HOST);
   await once(rival, "listening");

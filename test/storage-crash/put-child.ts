@@ -1,6 +1,6 @@
 // Creates objects under keys that all children share, and says which it won.
 import { writeSync } from "node:fs";
-import { createFileObjectStore } from "../file-object-store.ts";
+import { createFileObjectStore } from "../../functions/storage/file-object-store.ts";
 import { payloadOf } from "./payload.ts";
 
 const [root = "", name = ""] = process.argv.slice(2);

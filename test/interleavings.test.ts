@@ -1,5 +1,27 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { decide } from "../functions/coordinator/decide.ts";
+import type { RoundFacts } from "../functions/coordinator/facts.ts";
+import { emptyLedger, ledgerAfter, ledgerPages } from "../functions/coordinator/ledger.ts";
+import { receiptsOf } from "../functions/coordinator/receipts.ts";
+import { closeLink, rosterLink, verifiesLink } from "../functions/coordinator/seed-chain.ts";
+import {
+  memoryRunConfig,
+  memoryRunSecrets,
+  RunInMemory,
+  storeAt,
+} from "../functions/coordinator/testing/run-in-memory.ts";
+import { aggregateShard } from "../functions/rounds/aggregate-shard.ts";
+import { checkUpload } from "../functions/rounds/check-upload.ts";
+import { ratingSettings, readFinishedRound } from "../functions/rounds/history.ts";
+import { publishRound } from "../functions/rounds/publish.ts";
+import { readFacts } from "../functions/rounds/read-facts.ts";
+import { openRun, type RunContext } from "../functions/rounds/run-context.ts";
+import { writeStateShard } from "../functions/rounds/state-shard.ts";
+import { dispatch } from "../functions/triggers/dispatch.ts";
+import type { TriggerEnvironment } from "../functions/triggers/environment.ts";
+import { sweep } from "../functions/triggers/sweep.ts";
+import { tick } from "../functions/triggers/tick.ts";
 import {
   type AggregateSet,
   close as closeSchema,
@@ -13,29 +35,7 @@ import {
   signed,
   signToBytes,
   toMilliseconds,
-} from "../../schemas/index.ts";
-import { decide } from "../coordinator/decide.ts";
-import type { RoundFacts } from "../coordinator/facts.ts";
-import { emptyLedger, ledgerAfter, ledgerPages } from "../coordinator/ledger.ts";
-import { receiptsOf } from "../coordinator/receipts.ts";
-import { closeLink, rosterLink, verifiesLink } from "../coordinator/seed-chain.ts";
-import {
-  memoryRunConfig,
-  memoryRunSecrets,
-  RunInMemory,
-  storeAt,
-} from "../coordinator/testing/run-in-memory.ts";
-import { dispatch } from "../triggers/dispatch.ts";
-import type { TriggerEnvironment } from "../triggers/environment.ts";
-import { sweep } from "../triggers/sweep.ts";
-import { tick } from "../triggers/tick.ts";
-import { aggregateShard } from "./aggregate-shard.ts";
-import { checkUpload } from "./check-upload.ts";
-import { ratingSettings, readFinishedRound } from "./history.ts";
-import { publishRound } from "./publish.ts";
-import { readFacts } from "./read-facts.ts";
-import { openRun, type RunContext } from "./run-context.ts";
-import { writeStateShard } from "./state-shard.ts";
+} from "../schemas/index.ts";
 
 /** What may happen, in any order; the numbers say to whom. */
 type Event =

@@ -1,6 +1,6 @@
 // Sends, leases and acknowledges on a queue that all children share, and says what was acknowledged to it.
 import { writeSync } from "node:fs";
-import { createFileQueue } from "../file-queue.ts";
+import { createFileQueue } from "../../functions/storage/file-queue.ts";
 
 /** Short, so that the leases of the killed run out before the test has read the rest. */
 const LEASE_SECONDS = 0.2;

@@ -1,6 +1,6 @@
 // Adds its own line to one object that all children share, by compare-and-swap, and says which lines got in.
 import { writeSync } from "node:fs";
-import { createFileObjectStore } from "../file-object-store.ts";
+import { createFileObjectStore } from "../../functions/storage/file-object-store.ts";
 
 const [root = "", name = ""] = process.argv.slice(2);
 const store = createFileObjectStore({ root, ticketSecret: "not used here, but long", baseUrl: "" });

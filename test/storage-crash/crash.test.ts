@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createFileObjectStore } from "../file-object-store.ts";
-import { createFileQueue } from "../file-queue.ts";
-import { listAll } from "../object-store.ts";
+import { createFileObjectStore } from "../../functions/storage/file-object-store.ts";
+import { createFileQueue } from "../../functions/storage/file-queue.ts";
+import { listAll } from "../../functions/storage/object-store.ts";
 import { runAndKill, seeded } from "./children.ts";
 import { isWhole } from "./payload.ts";
 
