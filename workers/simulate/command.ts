@@ -7,7 +7,7 @@ import { styleText } from "node:util";
 import { createLogUpdate } from "log-update";
 import { INTERRUPTED } from "../cli/lifetime.ts";
 import { type FaultKind, faultKinds } from "./faults.ts";
-import { type SeedsSummary, simulateSeeds } from "./seeds.ts";
+import { type SeedOutcome, type SeedsSummary, simulateSeeds } from "./seeds.ts";
 import { shrink } from "./shrink.ts";
 
 export interface SimulateOptions {
@@ -36,7 +36,7 @@ export async function simulateCommand(options: SimulateOptions, signal: AbortSig
     from,
     kinds,
     signal,
-    onSeed: ({ violations }, done) => progress.show(done, violations.length),
+    onSeed: (outcome, done) => progress.show(done, outcome),
   });
   progress.end();
   if (json) process.stdout.write(`${JSON.stringify(jsonOf(summary))}\n`);
@@ -72,11 +72,13 @@ function summaryText({
     "",
     `${seeds} seeds, ${rounds} rounds (${published} published, ${emptyRounds} empty, ${voidRounds} void) in ${wallSeconds.toFixed(1)} s`,
     `${sweeps.sound} sweeps that nothing befell, ${sweeps.ready} of them found something to record`,
-    ...violations.map(({ seed, invariant, message }) =>
-      styleText("red", `seed ${seed}: ${invariant}: ${message}`),
-    ),
+    ...violations.map(violationLine),
     `${violations.length} violations`,
   ].join("\n");
+}
+
+function violationLine({ seed, invariant, message }: SeedsSummary["violations"][number]): string {
+  return styleText("red", `seed ${seed}: ${invariant}: ${message}`);
 }
 
 /** How a seed came to its violation, with no more faults than that takes, and how to see it again. */
@@ -102,15 +104,17 @@ function replay(seed: number, kinds: readonly FaultKind[]): string {
   return `npm run simulate -- --from ${seed} --seeds 1 --faults ${faults}`;
 }
 
-/** A bar on a terminal, plain lines elsewhere. */
+/** A bar on a terminal, plain lines elsewhere; violations as they are found. */
 function createProgress(seeds: number, out: NodeJS.WriteStream) {
   const startedMs = performance.now();
   const update = out.isTTY ? createLogUpdate(out) : null;
   let shownMs = startedMs;
   let failed = 0;
   return {
-    show(done: number, violations: number) {
-      failed += violations;
+    show(done: number, { seed, violations }: SeedOutcome) {
+      failed += violations.length;
+      if (violations.length > 0) update?.clear();
+      for (const violation of violations) out.write(`${violationLine({ seed, ...violation })}\n`);
       const nowMs = performance.now();
       if (nowMs - shownMs < (update === null ? LINE_MS : REDRAW_MS) && done < seeds) return;
       shownMs = nowMs;

@@ -203,7 +203,10 @@ export class Coordinator {
     const { scheduler } = this.#around;
     const idle = this.#idle.get(kind) ?? [];
     this.#idle.set(kind, idle);
-    const container = idle.pop() ?? this.#make(kind);
+    let warm = idle.pop();
+    // What it left under way when it answered may have killed it since.
+    while (warm?.alive === false) warm = idle.pop();
+    const container = warm ?? this.#make(kind);
     Object.assign(container, { disturbed: false, slowed: false, underWay: { requests: 0 }, spent });
     const startedMs = scheduler.nowMs;
     const died = new Promise<undefined>((resolve) => {
