@@ -475,17 +475,17 @@ describe("settling", () => {
 
   it("freezes clip factors and gives a verdict to every commit, ascending", () => {
     const norms: [string, number][] = [
-      [four, 2],
+      [four, 4],
       [two, 1],
-      [one, 1],
-      [three, 0.5],
+      [one, 2],
+      [three, 1],
     ];
     const commits = norms.map(([peer, norm]) =>
       settledCommit(peer, { submission: submissionOf(peer, { norm: f64ToHex(norm) }) }),
     );
     const close = recordOf("close", decide(settleFacts(commits), T0 + 4_000));
     expect(close.submissions.map(({ peer }) => peer)).toEqual([one, two, three, four]);
-    expect(close.submissions.map(({ clip }) => f32FromHex(clip ?? ""))).toEqual([1, 1, 1, 0.5]);
+    expect(close.submissions.map(({ clip }) => f32FromHex(clip ?? ""))).toEqual([0.5, 1, 1, 0.25]);
     expect(f64FromHex(close.medianNorm ?? "")).toBe(1);
   });
 

@@ -184,7 +184,7 @@ function measure(facts: FactsOf<"settle">, one: SettledCommit): MeasuredNorm {
   return {
     peer: one.peer,
     established: isEstablished(entry),
-    weight: entry === undefined ? 0 : f64FromHex(entry.peerScore),
+    weight: Math.max(0, f64FromHex(entry?.lossScore ?? f64ToHex(0))),
     norm: f64FromHex(one.submission?.norm ?? f64ToHex(0)),
     tensors: (one.submission?.tensorSquaredNorms ?? []).map((bits) => Math.sqrt(f64FromHex(bits))),
   };

@@ -17,28 +17,38 @@ const trio = [true, true, true];
 
 describe("the median norm", () => {
   it.each([
+    [[3, 1, 2], 2],
+    [[4, 3, 2, 1], 2],
+    [[5, 4, 3, 2, 1], 3],
+  ])("of established peers %j is the lower median %d", (norms, median) => {
+    expect(medianNorm(measured(norms, new Array(norms.length).fill(true)), null)).toBe(median);
+  });
+
+  it.each([
     [[], null],
     [[3], 3],
     [[5, 1], 1],
-    [[3, 1, 2], 2],
-    [[4, 3, 2, 1], 2],
-  ])("of %j is the lower median %j", (norms, median) => {
+    [[3, 1, 2], 1],
+    [[4, 3, 2, 1], 1],
+    [[5, 4, 3, 2, 1], 2],
+  ])("while nobody is, of %j is the lower quartile %j", (norms, median) => {
     expect(medianNorm(measured(norms), null)).toBe(median);
   });
 
   it("rests on established peers once there are three of them: headcount moves nothing", () => {
     const norms = [1, 1.1, 1.2, 100, 100, 100, 100];
-    expect(medianNorm(measured(norms, [true, true]), null)).toBe(100);
-    expect(medianNorm(measured(norms, trio), null)).toBe(1.1);
+    expect(medianNorm(measured(norms, [true, true]), null)).toBe(1.1);
+    expect(medianNorm(measured([...norms, 100, 100], [true, true]), null)).toBe(1.2);
+    expect(medianNorm(measured([...norms, 100, 100], trio), null)).toBe(1.1);
   });
 
   it("weighs by PeerScore before: a majority of fresh keys moves nothing from its second round on", () => {
     const some = measured([1, 1.1, 1.2, 0.01, 0.01, 0.01, 0.01]);
     expect(medianNorm(some, null)).toBe(0.01);
     const scored = some.map((one, i) => ({ ...one, weight: i < 3 ? 1 : 0.1 }));
-    expect(medianNorm(scored, null)).toBe(1.1);
+    expect(medianNorm(scored, null)).toBe(1);
     const joined = some.map((one, i) => ({ ...one, weight: i < 3 ? 0.2 : 0 }));
-    expect(medianNorm(joined, null)).toBe(1.1);
+    expect(medianNorm(joined, null)).toBe(1);
   });
 
   it.each([

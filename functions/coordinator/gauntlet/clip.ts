@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { lowerMedian, weightedMedian } from "./robust.ts";
+import { lowerMedian, weightedQuantile } from "./robust.ts";
 
 /** Refused above this multiple of the median norm ... */
 const HIGHEST = 10;
@@ -17,11 +17,13 @@ const MEDIAN_DRIFT = 2;
 
 /** Medians rest on established peers from so many on. */
 const MIN_ESTABLISHED = 3;
+/** Below that, this part of the weight lies at or below what is called the median. */
+const UNKNOWN_QUANTILE = 1 / 4;
 
 export interface MeasuredNorm {
   peer: string;
   established: boolean;
-  /** Its last PeerScore; 0 for a newcomer. */
+  /** The LossScore of its last update, 0 if it was not judged or did harm. */
   weight: number;
   /** f64 norm of the whole update. */
   norm: number;
@@ -38,14 +40,20 @@ export interface Yardstick {
 }
 
 /**
- * m: the lower median norm of established peers, held within [1/2, 2] of last round's. While fewer than 3 are established,
- * a majority of new keys with tiny or huge updates must not decide what is usual: then each norm weighs as much as its
- * peer's last PeerScore (all the same where nobody has one yet), and nobody is refused, only clipped. Null without submissions.
+ * m: the lower median norm of established peers, held within [1/2, 2] of last round's.
+ *
+ * While fewer than 3 are established, most keys may be one attacker's. Then each norm weighs as much as its peer
+ * helped last time (all the same where nobody has helped yet): tiny ones weigh next to nothing. m is the lower quartile: huge
+ * ones that help each by itself, and together go far too far, must be three quarters to be taken for usual. And nobody is
+ * refused, only clipped. Null without submissions.
  */
 export function yardstickOf(measured: readonly MeasuredNorm[], previous: number | null): Yardstick | null {
   const established = measured.filter((one) => one.established);
   if (established.length < MIN_ESTABLISHED) {
-    const median = weightedMedian(measured.map(({ norm, weight }) => ({ value: norm, weight })));
+    const median = weightedQuantile(
+      UNKNOWN_QUANTILE,
+      measured.map(({ norm, weight }) => ({ value: norm, weight })),
+    );
     return median === null ? null : { median, lowest: 0, highest: Number.POSITIVE_INFINITY };
   }
   const now = lowerMedian(established.map((one) => one.norm)) ?? 0;

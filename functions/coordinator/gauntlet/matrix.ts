@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { lowerMedian, trimmedMean, weightedMedian } from "./robust.ts";
+import { lowerMedian, trimmedMean, weightedQuantile } from "./robust.ts";
 
 /** With fewer owners in a group there is nothing to compare: the assignment score is kept. */
 export const MIN_OWNERS = 4;
@@ -67,7 +67,10 @@ export function assignmentScale(
   const scale =
     established.length >= MIN_ESTABLISHED
       ? lowerMedian(established.map(({ z }) => z))
-      : weightedMedian(finite.map(({ z, lossScore }) => ({ value: z, weight: Math.max(0, lossScore) })));
+      : weightedQuantile(
+          1 / 2,
+          finite.map(({ z, lossScore }) => ({ value: z, weight: Math.max(0, lossScore) })),
+        );
   return scale !== null && scale > 0 ? scale : null;
 }
 

@@ -15,14 +15,20 @@ export function lowerMedian(values: readonly number[]): number | null {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
 }
 
-/** The lowest value such that values up to it have half of the weight; of no weight at all: as if all weighed the same. */
-export function weightedMedian(values: readonly { value: number; weight: number }[]): number | null {
+/**
+ * The lowest value such that values up to it have this part of the weight (a half: the weighted median); of no weight at all:
+ * as if all weighed the same. Of nothing: null.
+ */
+export function weightedQuantile(
+  part: number,
+  values: readonly { value: number; weight: number }[],
+): number | null {
   const total = values.reduce((sum, { weight }) => sum + weight, 0);
   let sum = 0;
   for (const { value, weight } of [...values].sort((a, b) => a.value - b.value)) {
     sum += total > 0 ? weight / total : 1 / values.length;
-    // Rounding of the sum must not move the median by a place.
-    if (sum >= 0.5 - 1e-9) return value;
+    // Rounding of the sum must not move it by a place.
+    if (sum >= part - 1e-9) return value;
   }
   return null;
 }

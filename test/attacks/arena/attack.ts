@@ -75,7 +75,7 @@ export interface Attack {
     truth: Report,
     scene: { round: number; keys: readonly string[]; earlier: readonly Report[] },
   ): Report | null;
-  /** True: no evaluator gets to its work in this round. */
+  /** True: in this round no evaluator gets to what judges the attackers before the selection is made. */
   slowEvaluators?(round: number): boolean;
   /** What the run is configured with. */
   config?(config: RunConfig): RunConfig;

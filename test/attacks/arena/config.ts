@@ -48,8 +48,8 @@ export const arenaConfig: RunConfig = {
   gauntlet: {
     minSubmissions: 2,
     maxSelected: 20,
-    anchorSequences: 32,
-    sequencesPerOwner: 4,
+    anchorSequences: 64,
+    sequencesPerOwner: 16,
     ownersPerGroup: 8,
     stepFactor: 0.2,
     assignedTest: "matrix",

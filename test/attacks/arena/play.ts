@@ -9,6 +9,7 @@ import { type FinishedRound, receiptsOf } from "../../../functions/coordinator/r
 import { ledgerOf, readFinishedRound } from "../../../functions/rounds/history.ts";
 import {
   type Commit,
+  close as closeSchema,
   isOuterloopError,
   keys,
   type LedgerEntry,
@@ -475,16 +476,18 @@ class Arena {
 
   async #judge(round: number): Promise<void> {
     const world = this.#world;
-    const slow = this.#attack?.slowEvaluators?.(round) === true;
+    const slow = this.#attack?.slowEvaluators?.(round) === true ? await this.#jobsOfAttackers(round) : [];
+    let phase = "evaluate";
     for (let turn = 0; world.round === round; turn++) {
       if (turn > 400) throw new Error(`round ${round} does not end`);
-      const job = slow ? undefined : world.jobs.shift();
+      const job = world.jobs.shift();
       if (job === undefined) {
         world.passTime(5_000);
-        await world.decide();
+        phase = await world.decide();
         continue;
       }
       if (job.round !== round) continue;
+      if (job.type === "judge" && slow.includes(job.job) && phase === "evaluate") continue;
       // Whoever is free takes it; the order turns, so that nobody always comes first.
       const order = this.#evaluators.map(
         (_, i) => this.#evaluators[(i + turn + round) % this.#evaluators.length],
@@ -498,9 +501,15 @@ class Arena {
         if (!isOuterloopError(error)) throw error;
       });
       this.evaluatorSeconds += (performance.now() - startedMs) / 1_000;
-      await world.decide();
+      phase = await world.decide();
     }
     world.jobs.length = 0;
+  }
+
+  async #jobsOfAttackers(round: number): Promise<string[]> {
+    const { plan } = await this.#read(closeSchema, keys.close(this.#world.run, round));
+    const attackers = new Set(this.#attackers.map(({ key }) => key.publicKey));
+    return plan.jobs.filter(({ peers }) => peers.some((peer) => attackers.has(peer))).map(({ job }) => job);
   }
 
   /** Everybody settles its error feedback and takes the outer step. */

@@ -7,6 +7,8 @@ export const onOff: Attack = {
   name: "on-off defection with slow evaluators",
   what: "builds a good record, then sends the opposite of training whenever nobody has time to judge",
   keys: 1,
+  // In two groups, so that the others are judged while it is not.
+  config: (config) => ({ ...config, gauntlet: { ...config.gauntlet, ownersPerGroup: 4 } }),
   slowEvaluators: isBad,
   submit: async ({ round, train }) => {
     const delta = await train();
