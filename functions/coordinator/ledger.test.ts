@@ -20,6 +20,7 @@ import { emptyLedger, ledgerAfter, ledgerPages } from "./ledger.ts";
 import { type FinishedRound, receiptsOf, receiptsPageOf, receiptsPages } from "./receipts.ts";
 import {
   aggregateFacts,
+  establishedEntry,
   evaluateFacts,
   factOf,
   includedSubmission,
@@ -238,6 +239,27 @@ describe("the ledger", () => {
   it("remembers the rounds delivered among the last eight of the run", () => {
     const before = ledgerEntry(peerId(1), { deliveredRounds: [1, 2, 3, 8] });
     expect(entriesAfter({ roster, round: 10, ledger: [before] })(1).deliveredRounds).toEqual([3, 8, 10]);
+  });
+
+  it("releases a tenth of what is held in a round, and nothing to who is away", () => {
+    const before = establishedEntry(peerId(1), { held: f64ToHex(2), lastRound: 8 });
+    const after = entriesAfter({ roster: peerIds(2), included: [peerId(2)], round: 9, ledger: [before] })(1);
+    expect([f64FromHex(after.held), f64FromHex(after.paid)]).toEqual([1.8, 0.2]);
+    const away = establishedEntry(peerId(9), { held: f64ToHex(2) });
+    expect(entriesAfter({ roster: peerIds(2), round: 9, ledger: [away] })(9)).toEqual(away);
+  });
+
+  it("of who forfeits begins anew: pay is gone, and so is the standing", () => {
+    const before = establishedEntry(peerId(1), { held: f64ToHex(2), paid: f64ToHex(1), lastRound: 8 });
+    const round = finished({ roster: peerIds(2), round: 9, ledger: [before] });
+    const lossScore = f64ToHex(-0.1);
+    const selection = factOf({ ...round.selection.body, forfeits: [{ peer: peerId(1), lossScore }] });
+    const { entries } = ledgerAfter(ledgerWith([before]), { ...round, selection }, settings);
+    const after = entries.get(peerId(1));
+    expect([after?.standing, after?.helpedRounds]).toEqual(["probation", 1]);
+    expect(f64FromHex(after?.forfeited ?? "")).toBe(2);
+    const share = round.selection.body.selected.find(({ peer }) => peer === peerId(1))?.share;
+    expect([after?.paid, after?.held]).toEqual([f64ToHex(1), share]);
   });
 
   it("adds up what was earned, and counts rounds selected, refused and judged", () => {

@@ -16,7 +16,7 @@ import {
   unreachable,
 } from "../../schemas/index.ts";
 import { evaluatorRecordsAfter } from "./gauntlet/evaluator-trust.ts";
-import { pay } from "./gauntlet/pay.ts";
+import { forfeit, pay } from "./gauntlet/pay.ts";
 import { RECENT_ROUNDS } from "./gauntlet/peer-score.ts";
 import { skillBefore, unrated } from "./gauntlet/rating.ts";
 import { standingOf } from "./gauntlet/standing.ts";
@@ -46,13 +46,7 @@ export function ledgerAfter(previous: Ledger, finished: FinishedRound, settings:
   const members = new Set(finished.roster.body.peers.map(({ peer }) => peer));
   const forfeits = new Set(selection.body.forfeits.map(({ peer }) => peer));
   const entries = new Map(
-    [...previous.entries].map(([peer, entry]) => [
-      peer,
-      {
-        ...entry,
-        ...pay(entry, { round, share: 0, standing: entry.standing, forfeits: forfeits.has(peer) }),
-      },
-    ]),
+    [...previous.entries].map(([peer, entry]) => [peer, forfeits.has(peer) ? afterForfeit(entry) : entry]),
   );
   for (const receipt of receiptsOf(finished).filter(({ peer }) => members.has(peer)))
     entries.set(receipt.peer, entryAfter(entries.get(receipt.peer), finished, settings, receipt));
@@ -72,6 +66,11 @@ function costAfter(before: number | null, bits: string | null): number | null {
 }
 /** Nothing is judged for nothing: an evaluator that says so must not make the budget endless. */
 const LEAST_SECONDS = 1e-4;
+
+/** Pay is forfeited, and the record counts no more: a key that spends it on harm has to build it anew. */
+function afterForfeit(entry: LedgerEntry): LedgerEntry {
+  return { ...entry, ...forfeit(entry), helpedRounds: 0, standing: "probation" };
+}
 
 function entryAfter(
   before: LedgerEntry | undefined,
@@ -113,7 +112,7 @@ function entryAfter(
     selectedRounds: (before?.selectedRounds ?? 0) + (receipt.verdict === "selected" ? 1 : 0),
     refusedRounds: (before?.refusedRounds ?? 0) + (receipt.verdict === "refused" ? 1 : 0),
     standing,
-    ...pay(before, { round, share: f64FromHex(receipt.share), standing, forfeits: false }),
+    ...pay(before, { round, share: f64FromHex(receipt.share), standing }),
   };
 }
 

@@ -486,8 +486,10 @@ class Arena {
         phase = await world.decide();
         continue;
       }
-      if (job.round !== round) continue;
-      if (job.type === "judge" && slow.includes(job.job) && phase === "evaluate") continue;
+      // What judges updates that were used unjudged may come a round late.
+      if (job.round !== round && !(job.type === "judge" && job.round === round - 1)) continue;
+      if (job.round === round && job.type === "judge" && slow.includes(job.job) && phase === "evaluate")
+        continue;
       // Whoever is free takes it; the order turns, so that nobody always comes first.
       const order = this.#evaluators.map(
         (_, i) => this.#evaluators[(i + turn + round) % this.#evaluators.length],
@@ -503,7 +505,6 @@ class Arena {
       this.evaluatorSeconds += (performance.now() - startedMs) / 1_000;
       phase = await world.decide();
     }
-    world.jobs.length = 0;
   }
 
   async #jobsOfAttackers(round: number): Promise<string[]> {

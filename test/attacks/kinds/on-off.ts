@@ -6,7 +6,7 @@ const isBad = (round: number) => round > 12 && round % 3 === 0;
 export const onOff: Attack = {
   name: "on-off defection with slow evaluators",
   what: "builds a good record, then sends the opposite of training whenever nobody has time to judge",
-  keys: 1,
+  keys: 2,
   // In two groups, so that the others are judged while it is not.
   config: (config) => ({ ...config, gauntlet: { ...config.gauntlet, ownersPerGroup: 4 } }),
   slowEvaluators: isBad,
