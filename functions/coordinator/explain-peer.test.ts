@@ -103,7 +103,7 @@ describe("an explanation", () => {
     const text = said(peerId(1));
     expect(text.pay).toMatch(/held until the key is established$/);
     expect(text.standing).toBe(
-      "on probation (helped in 1 of 1 judged round, assignment score 0.1; established from 10 rounds and 0.4 on)",
+      "on probation (helped in 1 of 1 judged round, assignment score 0.1; established from 10 rounds and 0.5 on)",
     );
   });
 

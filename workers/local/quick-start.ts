@@ -65,7 +65,7 @@ export function quickStartConfig({ rounds, peers, deterministic }: QuickStartOpt
       minSubmissions: Math.min(2, peers),
       maxSelected: 20,
       anchorSequences: 32,
-      sequencesPerOwner: 4,
+      sequencesPerOwner: 8,
       ownersPerGroup: 8,
       stepFactor: 0.2,
       assignedTest: "matrix",

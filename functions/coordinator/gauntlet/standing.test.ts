@@ -5,8 +5,8 @@ import { isEstablished, standingOf } from "./standing.ts";
 describe("standing", () => {
   it.each([
     [9, 0.9, "probation"],
-    [10, 0.39, "probation"],
-    [10, 0.4, "established"],
+    [10, 0.49, "probation"],
+    [10, 0.5, "established"],
   ])(
     "after it helped in %d rounds at an assignment score of %d is %s",
     (helpedRounds, assignmentScore, standing) => {

@@ -11,7 +11,7 @@ import { f64FromHex, type KeyStanding, type LedgerEntry } from "../../../schemas
 /** Judged to help in so many rounds (noise on probation does so in one of forty) ... */
 export const ESTABLISHED_AFTER_ROUNDS = 10;
 /** ... and an assignment score of at least this. */
-export const ESTABLISHED_ASSIGNMENT = 0.4;
+export const ESTABLISHED_ASSIGNMENT = 0.5;
 
 /** The standing that a record gives. */
 export function standingOf(record: { helpedRounds: number; assignmentScore: number }): KeyStanding {

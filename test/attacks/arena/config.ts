@@ -49,7 +49,7 @@ export const arenaConfig: RunConfig = {
     minSubmissions: 2,
     maxSelected: 20,
     anchorSequences: 64,
-    sequencesPerOwner: 16,
+    sequencesPerOwner: 32,
     ownersPerGroup: 8,
     stepFactor: 0.2,
     assignedTest: "matrix",
