@@ -32,7 +32,10 @@ interface Setting {
   submissions?: Close["submissions"];
   maxSelected?: number;
   guard?: number;
-  harmful?: string;
+  /** Gains on the anchor batch, of all who do not help beyond doubt. */
+  anchor?: Record<string, number[]>;
+  /** Whose update of the round before turned out to be harmful. */
+  forfeits?: string;
 }
 
 /** What is said of a peer after a round of six. */
@@ -48,11 +51,14 @@ function said(peer: string, setting: Setting = {}): Record<string, string> {
     roster: peers,
     close: { submissions },
     gains: (one, place) => ({
-      anchor: one === setting.harmful ? [-0.05] : [0.1, 0.12],
+      anchor: setting.anchor?.[one] ?? [0.1, 0.12],
       owned: peers.map((_, owner) => (owner === place ? 0.15 : 0.1)),
     }),
   });
-  const selection = factOf(decide(evaluating, T0 + 60_000).record?.body as Selection);
+  const decided = decide(evaluating, T0 + 60_000).record?.body as Selection;
+  const forfeits =
+    setting.forfeits === undefined ? [] : [{ peer: setting.forfeits, lossScore: f64ToHex(-0.02) }];
+  const selection = factOf({ ...decided, forfeits });
   const aggregating = aggregateFacts(evaluating, selection, { guarded: false });
   const change = setting.guard ?? -0.1;
   const guards = [peerId(903), peerId(904)].map((one) => guardOf(selection, "selected", change, one));
@@ -89,7 +95,7 @@ describe("an explanation", () => {
     const text = said(peerId(2), { ledger: peerIds(6).map((peer) => establishedEntry(peer)) });
     expect(text.round).toBe("12, applied: 6 updates aggregated in 2 shards");
     expect(text.verdict).toMatch(/^selected: improves the loss by 0\.1100/);
-    expect(text.norm).toBe("1, the median is 1: not scaled");
+    expect(text.norm).toBe("1, usual is 1: not scaled");
     expect(text.judging).toMatch(/^in job 0000 with 5 others, by 0387aaaa$/);
     expect(text.LossScore).toMatch(/^\+0\.11 ± 0\.00\d+: by so much the loss falls on 4 sequences/);
     expect(text["own data"]).toMatch(/together \+0\.05: better on its own data/);
@@ -108,10 +114,27 @@ describe("an explanation", () => {
   });
 
   it("of a harmful update says by how much, and what would have passed", () => {
-    const text = said(peerId(3), { harmful: peerId(3) });
+    const text = said(peerId(3), { anchor: { [peerId(3)]: [-0.05] } });
     expect(text.verdict).toMatch(/^makes the model worse: LossScore -0\.0500/);
     expect(text.pay).toBe("nothing");
     expect(text["to change"]).toMatch(/^an update that lowers the loss on fresh text/);
+  });
+
+  it("of one that may be noise says how much would have been beyond doubt", () => {
+    const text = said(peerId(3), { anchor: { [peerId(3)]: [0.2, -0.1] } });
+    expect(text.verdict).toMatch(/^cannot be told from noise: LossScore 0\.0500 ± 0\.0866/);
+    expect(text["to change"]).toMatch(/^a LossScore above 0\.1732: of a key on probation .* \| on probation/);
+  });
+
+  it("of a forfeit says for what, and that the record begins anew", () => {
+    const ledger = peerIds(6).map((peer) => establishedEntry(peer, { held: f64ToHex(2) }));
+    const text = said(peerId(2), { ledger, forfeits: peerId(2) });
+    expect(text.forfeit).toMatch(
+      /^its update of round 11 was used without a judgement; .* \(LossScore -0\.02\)/,
+    );
+    expect(text.standing).toMatch(/^on probation \(helped in 1 of/);
+    expect(text.account).toMatch(/ 2 forfeited$/);
+    expect(said(peerId(3), { ledger, forfeits: peerId(2) }).forfeit).toBeUndefined();
   });
 
   it("of a late commit says by how many seconds", () => {
@@ -145,7 +168,7 @@ describe("an explanation", () => {
           : includedSubmission(peer),
       );
     expect(said(peerId(5), { submissions: clipped(0.5) }).norm).toBe(
-      "2, the median is 1: scaled by 0.5 before it was judged",
+      "2, usual is 1: scaled by 0.5 before it was judged",
     );
     expect(said(peerId(5), { submissions: clipped(0.25) }).norm).toMatch(
       /because one tensor carries far more/,

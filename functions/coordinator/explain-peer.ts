@@ -16,6 +16,7 @@ import {
   unreachable,
   type VerdictReason,
 } from "../../schemas/index.ts";
+import { SIGNIFICANT_ERRORS } from "./gauntlet/loss-score.ts";
 import { ESTABLISHED_AFTER_ROUNDS, ESTABLISHED_ASSIGNMENT } from "./gauntlet/standing.ts";
 import { type FinishedRound, receiptsOf } from "./receipts.ts";
 
@@ -52,6 +53,7 @@ export function explainPeer(
       ...line("judging", judgingText(finished, peer)),
       ...(receipt.judgement === null ? [] : judgementLines(finished, receipt.judgement, line)),
       ...line("pay", payText(receipt, entry)),
+      ...line("forfeit", forfeitText(finished, peer)),
       ...line("account", entry === undefined ? null : accountText(entry)),
       ...line("standing", entry === undefined ? null : standingText(entry)),
       ...line("to change", ...whatWouldChange(finished, receipt, entry)),
@@ -61,12 +63,12 @@ export function explainPeer(
 
 function normText({ medianNorm }: Close, { norm, clip }: Close["submissions"][number]): string | null {
   if (norm === null || medianNorm === null) return null;
-  const sizes = `${figure(f64FromHex(norm))}, the median is ${figure(f64FromHex(medianNorm))}`;
+  const sizes = `${figure(f64FromHex(norm))}, usual is ${figure(f64FromHex(medianNorm))}`;
   if (clip === null) return sizes;
   const factor = f32FromHex(clip);
   if (factor === 1) return `${sizes}: not scaled`;
   const asked = Math.min(1, f64FromHex(medianNorm) / f64FromHex(norm));
-  const why = factor < 0.999 * asked ? ", because one tensor carries far more than its own median" : "";
+  const why = factor < 0.999 * asked ? ", because one tensor carries far more than is usual for it" : "";
   return `${sizes}: scaled by ${figure(factor)} before it was judged${why}`;
 }
 
@@ -131,6 +133,12 @@ function payText({ share, verdict }: Receipt, entry: LedgerEntry | undefined): s
     : `${percent}, held until the key is established`;
 }
 
+function forfeitText({ selection }: FinishedRound, peer: string): string | null {
+  const found = selection.body.forfeits.find((one) => one.peer === peer);
+  if (found === undefined) return null;
+  return `its update of round ${selection.body.round - 1} was used without a judgement; judged since, it does harm (LossScore ${figure(f64FromHex(found.lossScore))}): what was held and earned lately is lost, and its record begins anew`;
+}
+
 function accountText({ paid, held, forfeited }: LedgerEntry): string {
   return `${figure(f64FromHex(paid))} rounds' pay paid, ${figure(f64FromHex(held))} held, ${figure(f64FromHex(forfeited))} forfeited`;
 }
@@ -181,8 +189,13 @@ function whatWouldChange(
         `a norm between ${figure(reason.lowest)} and ${figure(reason.highest)}: the steps and the learning rate that the run asks for`,
       ];
     case "loss-score-not-positive":
+      if (reason.lossScore > 0)
+        return [
+          `a LossScore above ${figure(SIGNIFICANT_ERRORS * reason.standardError)}: of a key on probation help must be beyond doubt, of an established one anything above 0 will do`,
+          ...untilEstablished(entry),
+        ];
       return [
-        "an update that lowers the loss on fresh text, by however little: look at data, sign and learning rate",
+        "an update that lowers the loss on fresh text: look at data, sign and learning rate",
         ...(reason.lossScore === 0 ? ["an empty update changes nothing, and is no contribution"] : []),
       ];
     case "copy":
