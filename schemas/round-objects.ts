@@ -200,6 +200,8 @@ export const judgement = z.strictObject({
   /** L(theta) - L(theta - b c_p update_p) on the anchor batch, mean over sequences. */
   lossScore: f64Hex,
   standardError: f64Hex,
+  /** What the LossScore must exceed for the update to be used. */
+  needed: f64Hex,
   eligible: z.boolean(),
   /** Null: fewer than 4 owners in the group. */
   matrix: z.strictObject({ own: f64Hex, row: f64Hex, column: f64Hex, rest: f64Hex, z: f64Hex }).nullable(),

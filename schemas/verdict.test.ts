@@ -51,9 +51,9 @@ const sentences: {
     { norm: 20, median: 1, lowest: 0.05, highest: 10 },
     "norm 20.0000 is outside 0.0500 to 10.0000 (median 1.0000)",
   ],
-  "loss-score-not-positive": [
-    { lossScore: -0.0001, standardError: 0.02 },
-    "makes the model worse: LossScore -1.00e-4 ± 0.0200, must be above 0",
+  "loss-score-too-low": [
+    { lossScore: -0.0001, standardError: 0.02, needed: 0.04 },
+    "makes the model worse: LossScore -1.00e-4 ± 0.0200, must be above 0.0400",
   ],
   copy: [
     { of: [hash("a")], others: 1, overlap: 1, threshold: 0.65, identical: true },

@@ -45,7 +45,7 @@ export const verdictReason = z.discriminatedUnion("code", [
     highest: z.number(),
   }),
   // Judged
-  code("loss-score-not-positive", { lossScore: z.number(), standardError: z.number() }),
+  code("loss-score-too-low", { lossScore: z.number(), standardError: z.number(), needed: z.number() }),
   code("copy", {
     /** The first few of the others; the close names all. Were all named here, thousands of copies would fill gigabytes. */
     of: z.array(publicKeyHex).max(COPIES_NAMED),
@@ -128,10 +128,11 @@ export function explain(reason: VerdictReason): string {
       return `shard ${reason.shard} holds a value that is not finite: ${reason.message}`;
     case "norm-out-of-range":
       return `norm ${figure(reason.norm)} is outside ${figure(reason.lowest)} to ${figure(reason.highest)} (median ${figure(reason.median)})`;
-    case "loss-score-not-positive":
-      return reason.lossScore > 0
-        ? `cannot be told from noise: LossScore ${figure(reason.lossScore)} ± ${figure(reason.standardError)}, must be above 0 by two standard errors`
-        : `makes the model worse: LossScore ${figure(reason.lossScore)} ± ${figure(reason.standardError)}, must be above 0`;
+    case "loss-score-too-low": {
+      const score = `${figure(reason.lossScore)} ± ${figure(reason.standardError)}`;
+      const what = reason.lossScore > 0 ? "helps too little, or by luck" : "makes the model worse";
+      return `${what}: LossScore ${score}, must be above ${reason.needed === 0 ? 0 : figure(reason.needed)}`;
+    }
     case "copy": {
       const more = reason.others - reason.of.length;
       const others = `${reason.of.map(short).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;

@@ -122,8 +122,8 @@ describe("an explanation", () => {
 
   it("of one that may be noise says how much would have been beyond doubt", () => {
     const text = said(peerId(3), { anchor: { [peerId(3)]: [0.2, -0.1] } });
-    expect(text.verdict).toMatch(/^cannot be told from noise: LossScore 0\.0500 ± 0\.0866/);
-    expect(text["to change"]).toMatch(/^a LossScore above 0\.1732: of a key on probation .* \| on probation/);
+    expect(text.verdict).toMatch(/^helps too little, or by luck: LossScore 0\.0500 ± 0\.0866/);
+    expect(text["to change"]).toMatch(/^a LossScore above 0\.1732: a key on probation .* \| on probation/);
   });
 
   it("of a forfeit says for what, and that the record begins anew", () => {

@@ -16,7 +16,6 @@ import {
   unreachable,
   type VerdictReason,
 } from "../../schemas/index.ts";
-import { SIGNIFICANT_ERRORS } from "./gauntlet/loss-score.ts";
 import { ESTABLISHED_AFTER_ROUNDS, ESTABLISHED_ASSIGNMENT } from "./gauntlet/standing.ts";
 import { type FinishedRound, receiptsOf } from "./receipts.ts";
 
@@ -188,10 +187,10 @@ function whatWouldChange(
       return [
         `a norm between ${figure(reason.lowest)} and ${figure(reason.highest)}: the steps and the learning rate that the run asks for`,
       ];
-    case "loss-score-not-positive":
+    case "loss-score-too-low":
       if (reason.lossScore > 0)
         return [
-          `a LossScore above ${figure(SIGNIFICANT_ERRORS * reason.standardError)}: of a key on probation help must be beyond doubt, of an established one anything above 0 will do`,
+          `a LossScore above ${figure(reason.needed)}: a key on probation must help beyond doubt and not next to nothing, of an established one anything above 0 will do`,
           ...untilEstablished(entry),
         ];
       return [

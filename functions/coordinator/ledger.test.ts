@@ -133,7 +133,7 @@ describe("receipts", () => {
     expect(receipts.map(({ verdict, reason }) => [verdict, reason.code])).toEqual([
       ["selected", "selected"],
       ["selected", "selected"],
-      ["not-selected", "loss-score-not-positive"],
+      ["not-selected", "loss-score-too-low"],
       ["refused", "wrong-state-proof"],
       ["incomplete", "round-closed-early"],
       ["late", "late-commit"],

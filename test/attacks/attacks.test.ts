@@ -50,8 +50,8 @@ it("without attackers every honest update is used, and the loss falls", () => {
 });
 
 it.each<[Attack, string]>([
-  [signFlip, "loss-score-not-positive"],
-  [lazyZero, "loss-score-not-positive"],
+  [signFlip, "loss-score-too-low"],
+  [lazyZero, "loss-score-too-low"],
   [malformedRecords, "malformed-payload"],
   [duplicateIndices, "malformed-payload"],
   [replay, "malformed-payload"],

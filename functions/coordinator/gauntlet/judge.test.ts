@@ -55,7 +55,8 @@ describe("a judgement", () => {
   it.each([
     ["no change at all", 0, false],
     ["a worse model", -0.1, false],
-    ["the least improvement that float32 shows", 1e-6, true],
+    ["less than a tenth of what others help", 0.009, false],
+    ["a little more than that", 0.011, true],
     ["a model that is not a number", Number.NaN, false],
     ["an endless loss", Number.NEGATIVE_INFINITY, false],
     ["a loss of minus infinity", Number.POSITIVE_INFINITY, false],
@@ -63,6 +64,15 @@ describe("a judgement", () => {
     const gains = (peer: string, place: number) =>
       place === 0 ? { anchor: [gain], owned: peers.map(() => gain) } : honest(peer, place);
     expect(judged(evaluateFacts(peers, { gains })).of(1).eligible).toBe(eligible);
+  });
+
+  it("of an established peer needs the least improvement that float32 shows", () => {
+    const gains = (peer: string, place: number) =>
+      place === 0 ? { anchor: [1e-6], owned: peers.map(() => 1e-6) } : honest(peer, place);
+    const run = runFacts({
+      previous: { ...runFacts().previous, ledger: ledgerFrom([establishedEntry(peerId(1))]) },
+    });
+    expect(judged(evaluateFacts(peers, { gains, run })).of(1).eligible).toBe(true);
   });
 
   it("of a broken update spoils nobody else's", () => {

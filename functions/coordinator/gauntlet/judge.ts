@@ -13,7 +13,7 @@ import {
 } from "../../../schemas/index.ts";
 import { Draw } from "../draws.ts";
 import type { FactsOf } from "../facts.ts";
-import { helps, isTie, type LossScore, lossScore } from "./loss-score.ts";
+import { isTie, type LossScore, lossScore, neededScore, usualScore } from "./loss-score.ts";
 import { assignmentScale, nextAssignmentScore, ownMinusRandom, type Residual, residuals } from "./matrix.ts";
 import { type JobGains, type JobOpinion, opinionOn } from "./opinions.ts";
 import { peerScore, RECENT_ROUNDS, ratingFactor, scoreFactors } from "./peer-score.ts";
@@ -25,6 +25,8 @@ interface Tried extends LossScore {
   peer: string;
   /** Before this round. */
   standing: KeyStanding;
+  /** What its LossScore must exceed. */
+  needed: number;
   helps: boolean;
   /** Gains on the anchor batch. */
   anchor: number[];
@@ -54,8 +56,12 @@ export function opinionsOf(facts: FactsOf<"evaluate">): JobOpinion[] {
 
 export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpinion[]): JudgedRound {
   const { ledger } = facts.previous;
-  const tried = opinions
-    .flatMap(({ job, gains }) => (gains === null ? [] : tryGroup(facts, job.peers, gains)))
+  const groups = opinions.flatMap(({ job, gains }) =>
+    gains === null ? [] : [{ gains, updates: scoresOf(facts, job.peers, gains) }],
+  );
+  const usual = usualScore(groups.flatMap(({ updates }) => updates));
+  const tried = groups
+    .flatMap(({ gains, updates }) => tryGroup(facts, updates, gains, usual))
     .sort((a, b) => (a.peer < b.peer ? -1 : 1));
 
   const matrixOnly = facts.config.gauntlet.assignedTest === "matrix";
@@ -112,6 +118,7 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
       peer: one.peer,
       lossScore: f64ToHex(one.score),
       standardError: f64ToHex(one.standardError),
+      needed: f64ToHex(one.needed),
       eligible: one.helps,
       matrix:
         residual === null
@@ -203,31 +210,37 @@ function whatEvaluatorsDid(
   };
 }
 
-/** LossScores of one group on the anchor, and its matrix on the owners' data. */
-function tryGroup(facts: FactsOf<"evaluate">, peers: readonly string[], gains: JobGains): Tried[] {
-  const standings = peers.map(
-    (peer): KeyStanding => (isEstablished(facts.previous.ledger.get(peer)) ? "established" : "probation"),
-  );
-  const scores = gains.anchor.map((row, p) => {
-    const score = lossScore(row);
-    const standing = standings[p] ?? "probation";
-    return { ...score, standing, helps: helps(score, standing) };
+type Scored = LossScore & Pick<Tried, "peer" | "standing" | "anchor">;
+
+/** LossScores of one group on the anchor. */
+function scoresOf(facts: FactsOf<"evaluate">, peers: readonly string[], gains: JobGains): Scored[] {
+  return peers.map((peer, p) => {
+    const anchor = gains.anchor[p] ?? [];
+    const standing = isEstablished(facts.previous.ledger.get(peer)) ? "established" : "probation";
+    return { peer, standing, anchor, ...lossScore(anchor) };
+  });
+}
+
+/** Who of a group helps, and its matrix on the owners' data. */
+function tryGroup(
+  facts: FactsOf<"evaluate">,
+  updates: readonly Scored[],
+  gains: JobGains,
+  usual: number,
+): Tried[] {
+  const judged = updates.map((one) => {
+    const needed = neededScore(one.standardError, one.standing, usual);
+    return { ...one, needed, helps: one.score > needed };
   });
   const matrix = gains.owned.map((owners) => owners.map((part) => lossScore(part).score));
   const residual = residuals(
     matrix,
-    scores.map((one) => one.helps),
+    judged.map((one) => one.helps),
   );
   const published = facts.config.gauntlet.assignedTest === "own-minus-random";
-  return peers.map((peer, p) => {
-    const score = scores[p] ?? { ...lossScore([]), standing: "probation", helps: false };
+  return judged.map((one, p) => {
     const own = matrix[p]?.[p] ?? Number.NEGATIVE_INFINITY;
-    return {
-      peer,
-      ...score,
-      anchor: gains.anchor[p] ?? [],
-      residual: published ? ownMinusRandom(own, score.score) : (residual?.[p] ?? null),
-    };
+    return { ...one, residual: published ? ownMinusRandom(own, one.score) : (residual?.[p] ?? null) };
   });
 }
 

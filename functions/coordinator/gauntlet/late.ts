@@ -6,9 +6,12 @@
  */
 import { f64ToHex, type Selection } from "../../../schemas/index.ts";
 import type { FactsOf } from "../facts.ts";
-import { lossScore, SIGNIFICANT_ERRORS } from "./loss-score.ts";
+import { lossScore } from "./loss-score.ts";
 import { finiteFigure } from "./losses.ts";
 import { opinionOn } from "./opinions.ts";
+
+/** So many standard errors below 0 are harm. */
+const HARMFUL_ERRORS = 2;
 
 /** Harmful updates of the round before, ascending by peer. */
 export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
@@ -29,7 +32,7 @@ export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
     if (gains === null) return [];
     const { score, standardError } = lossScore(gains.anchor[job.peers.indexOf(peer)] ?? []);
     // Harm, not want of help: what cannot be told from nothing costs nobody ten rounds' pay.
-    return score > -SIGNIFICANT_ERRORS * standardError
+    return score > -HARMFUL_ERRORS * standardError
       ? []
       : [{ peer, lossScore: f64ToHex(finiteFigure(score)) }];
   });

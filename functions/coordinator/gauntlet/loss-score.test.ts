@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { helps, isTie, lossScore } from "./loss-score.ts";
+import { isTie, lossScore, neededScore, usualScore } from "./loss-score.ts";
 import { finiteFigure, lossCount, packLosses, unpackLosses } from "./losses.ts";
 
 describe("the LossScore", () => {
@@ -18,8 +18,28 @@ describe("the LossScore", () => {
     ["harm", [-0.1, -0.1], false, false],
     ["what is not a number", [Number.NaN, 1], false, false],
   ])("of %s: %j helps, on probation %s, established %s", (_, gains, probation, established) => {
-    expect(helps(lossScore(gains), "probation")).toBe(probation);
-    expect(helps(lossScore(gains), "established")).toBe(established);
+    const { score, standardError } = lossScore(gains);
+    expect(score > neededScore(standardError, "probation", 0)).toBe(probation);
+    expect(score > neededScore(standardError, "established", 1)).toBe(established);
+  });
+
+  it("of a key on probation must be a tenth of what is usual, too", () => {
+    expect(neededScore(0.001, "probation", 0.1)).toBeCloseTo(0.01, 12);
+    expect(neededScore(0.01, "probation", 0.1)).toBe(0.02);
+  });
+
+  const of = (standing: "probation" | "established", ...scores: number[]) =>
+    scores.map((score) => ({ score, standing }));
+
+  it("is usual by established peers, and before there are three by who helps most, however many help a little", () => {
+    expect(usualScore(of("established", 0.3, 0.1, 0.2, -1))).toBe(0.1);
+    expect(usualScore([...of("established", 0.3, 0.2, 0.1), ...of("probation", 9, 9, 9, 9)])).toBe(0.2);
+    expect(usualScore(of("probation", 0.3, 0.2, 0.2, ...new Array(20).fill(0.001)))).toBe(0.2);
+    expect(usualScore([...of("established", 0.3), ...of("probation", Number.NEGATIVE_INFINITY, -1)])).toBe(
+      0.3,
+    );
+    expect(usualScore(of("established", -1, -2, -3))).toBe(0);
+    expect(usualScore([])).toBe(0);
   });
 
   it.each([

@@ -1,14 +1,16 @@
 /**
  * LossScore_p = L(theta) - L(theta - b c_p update_p) on the anchor batch, the same sequences for all.
  *
- * Above 0 an update helps. Of a key on probation it must be so beyond doubt: half of all noise lies above 0, and noise costs
- * nothing to make. Who is established has shown that it works, and as a model learns honest LossScores shrink to two or three
- * standard errors. Zero updates do not pass, and the gate is never waived.
+ * Above 0 an update helps. Of a key on probation it must be so beyond doubt, because half of all noise lies above 0 and costs
+ * nothing to make; and it must be some part of what is usual, because the other half of noise helps a little, and every
+ * update that is used takes weight from the others. Who is established has shown that it works, and as a model learns honest
+ * LossScores shrink to two or three standard errors. Zero updates do not pass, and the gate is never waived.
  *
  * @module
  */
 
 import type { KeyStanding } from "../../../schemas/index.ts";
+import { lowerMedian, weightedQuantile } from "./robust.ts";
 
 export interface LossScore {
   /** Mean over the sequences; -Infinity if any loss is not finite. */
@@ -18,11 +20,31 @@ export interface LossScore {
 }
 
 /** So many standard errors above 0 is beyond doubt: one noise in forty is. */
-export const SIGNIFICANT_ERRORS = 2;
+const SIGNIFICANT_ERRORS = 2;
+/** The part of the usual LossScore that a key on probation must reach. */
+const USUAL_PART = 1 / 10;
+/** What is usual rests on established peers from so many on. */
+const MIN_ESTABLISHED = 3;
 
-/** True for an update that may be used, sent by a key of this standing. */
-export function helps({ score, standardError }: LossScore, standing: KeyStanding): boolean {
-  return score > 0 && (standing === "established" || score > SIGNIFICANT_ERRORS * standardError);
+/** What the LossScore of a key of this standing must exceed for its update to be used. */
+export function neededScore(standardError: number, standing: KeyStanding, usual: number): number {
+  return standing === "established" ? 0 : Math.max(SIGNIFICANT_ERRORS * standardError, USUAL_PART * usual);
+}
+
+/**
+ * The usual LossScore: the lower median of established peers; while they are fewer than 3 that of all above 0, each weighing
+ * its own: a majority that does next to nothing must not decide what is much. 0 if nobody is above 0.
+ */
+export function usualScore(judged: readonly { score: number; standing: KeyStanding }[]): number {
+  const established = judged.filter(({ standing }) => standing === "established");
+  const usual =
+    established.length >= MIN_ESTABLISHED
+      ? lowerMedian(established.map(({ score }) => score))
+      : weightedQuantile(
+          1 / 2,
+          judged.filter(({ score }) => score > 0).map(({ score }) => ({ value: score, weight: score })),
+        );
+  return Math.max(0, usual ?? 0);
 }
 
 /** Mean and standard error of gains: by how much the loss of each sequence falls. */

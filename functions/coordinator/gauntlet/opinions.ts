@@ -10,7 +10,7 @@
 import type { EvaluatorRecord, Job, Report } from "../../../schemas/index.ts";
 import type { StoredReport } from "../facts.ts";
 import { type EvaluatorTrust, trustIn } from "./evaluator-trust.ts";
-import { helps, lossScore } from "./loss-score.ts";
+import { lossScore, neededScore } from "./loss-score.ts";
 import { unpackLosses } from "./losses.ts";
 import { median } from "./robust.ts";
 
@@ -153,7 +153,7 @@ function passesCanary(job: Job, gains: JobGains, row: readonly number[] | null):
   const canary = lossScore(row);
   if (job.canary.kind === "nothing") return Math.abs(canary.score) <= SAME_NATS;
   const own = lossScore(gains.anchor[job.peers.indexOf(job.canary.peer)] ?? []);
-  return !helps(own, "probation") || !(canary.score > 0);
+  return own.score <= neededScore(own.standardError, "probation", 0) || !(canary.score > 0);
 }
 
 /** The largest set of reports that all agree with one of them; of equal ones the first by evaluator. */

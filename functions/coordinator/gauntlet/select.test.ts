@@ -34,6 +34,7 @@ function judgement(
     peer,
     lossScore: f64ToHex(lossScore),
     standardError: f64ToHex(0.01),
+    needed: f64ToHex(0),
     eligible: lossScore > 0,
     matrix: null,
     rating: { mu: one, sigma: one },
@@ -97,18 +98,15 @@ describe("selection", () => {
     ]);
     expect(selected.map(({ peer }) => peer)).toEqual(peerIds(2));
     expect(notSelected.map(({ reason }) => reason)).toEqual([
-      { code: "loss-score-not-positive", lossScore: 0, standardError: 0.01 },
-      { code: "loss-score-not-positive", lossScore: -Number.MAX_VALUE, standardError: 0.01 },
+      { code: "loss-score-too-low", lossScore: 0, standardError: 0.01, needed: 0 },
+      { code: "loss-score-too-low", lossScore: -Number.MAX_VALUE, standardError: 0.01, needed: 0 },
     ]);
   });
 
   it("uses nobody when fewer than minSubmissions help", () => {
     const { selected, notSelected } = chosen([judgement(peerId(1)), judgement(peerId(2), { lossScore: -1 })]);
     expect(selected).toEqual([]);
-    expect(notSelected.map(({ reason }) => reason.code)).toEqual([
-      "too-few-eligible",
-      "loss-score-not-positive",
-    ]);
+    expect(notSelected.map(({ reason }) => reason.code)).toEqual(["too-few-eligible", "loss-score-too-low"]);
   });
 
   it("takes the best PeerScores when there are more than slots", () => {

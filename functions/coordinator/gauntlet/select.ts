@@ -67,9 +67,12 @@ export function select(
         });
       else reasons.set(peer, { code: "not-judged", cause: whyNotJudged(peer, opinions) });
     } else if (!judgement.eligible) {
-      const lossScore = finiteFigure(f64FromHex(judgement.lossScore));
-      const standardError = finiteFigure(f64FromHex(judgement.standardError));
-      reasons.set(peer, { code: "loss-score-not-positive", lossScore, standardError });
+      const [lossScore, standardError, needed] = [
+        judgement.lossScore,
+        judgement.standardError,
+        judgement.needed,
+      ].map((bits) => finiteFigure(f64FromHex(bits))) as [number, number, number];
+      reasons.set(peer, { code: "loss-score-too-low", lossScore, standardError, needed });
     } else {
       const { standing, peerScore } = judgement;
       passed.set(peer, { peer, standing, judged: true, peerScore: f64FromHex(peerScore) });

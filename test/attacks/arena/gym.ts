@@ -16,6 +16,8 @@ import {
 } from "../../../workers/peer/inner-loop.ts";
 
 const TRAINERS = 1;
+/** Parameters whose losses are kept: those of a round of some dozens of keys. */
+const PARAMETERS_REMEMBERED = 128;
 /** Sequences in one forward pass. */
 const BATCH_SIZE = 8;
 
@@ -34,10 +36,16 @@ export class Gym {
     this.#free = trainers;
   }
 
-  static async open(config: RunConfig, tokens: Uint16Array): Promise<Gym> {
+  /** `remembersLosses`: second opinions cost nothing (they do, if what judging costs is to be measured). */
+  static async open(
+    config: RunConfig,
+    tokens: Uint16Array,
+    options: { remembersLosses?: boolean } = {},
+  ): Promise<Gym> {
     const trainers = Array.from({ length: TRAINERS }, () => createInnerLoop(config, tokens));
+    const model = await createLossModel(config.model, { batchSize: BATCH_SIZE });
     return new Gym(
-      await createLossModel(config.model, { batchSize: BATCH_SIZE }),
+      options.remembersLosses === false ? model : remembering(model, config.model.sequenceLength),
       await Promise.all(trainers),
     );
   }
@@ -70,6 +78,46 @@ export class Gym {
   async close(): Promise<void> {
     await Promise.all([this.model.close(), ...this.#free.map((trainer) => trainer.close())]);
   }
+}
+
+/** What several evaluators ask alike is computed once, sequence by sequence: each has private ones beside those of the job. */
+function remembering(model: LossModel, sequenceLength: number): LossModel {
+  const known = new Map<string, Map<string, number>>();
+  return {
+    ...model,
+    async losses(parameters, { inputs, targets }) {
+      const name = hashOf(parameters);
+      const losses = known.get(name) ?? new Map<string, number>();
+      known.set(name, losses);
+      for (const oldest of known.keys()) {
+        if (known.size <= PARAMETERS_REMEMBERED) break;
+        known.delete(oldest);
+      }
+      const rows = Array.from({ length: inputs.length / sequenceLength }, (_, i) => {
+        const [from, to] = [i * sequenceLength, (i + 1) * sequenceLength];
+        const row = { inputs: inputs.slice(from, to), targets: targets.slice(from, to) };
+        return { ...row, name: hashOf(row.inputs) };
+      });
+      const fresh = rows.filter((row) => !losses.has(row.name));
+      if (fresh.length > 0) {
+        const computed = await model.losses(parameters, {
+          inputs: joined(fresh.map((row) => row.inputs)),
+          targets: joined(fresh.map((row) => row.targets)),
+        });
+        for (const [i, row] of fresh.entries()) losses.set(row.name, computed[i] ?? Number.NaN);
+      }
+      return Float32Array.from(rows, (row) => losses.get(row.name) ?? Number.NaN);
+    },
+  };
+}
+
+function joined(rows: readonly Int32Array[]): Int32Array {
+  return Int32Array.from(rows.flatMap((row) => [...row]));
+}
+
+function hashOf(vector: Float32Array | Int32Array): string {
+  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+  return createHash("sha256").update(bytes).digest("base64");
 }
 
 /** What the result depends on. */

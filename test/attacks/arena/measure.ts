@@ -51,7 +51,7 @@ export function outcomeOf(played: Played, clean: Played): Outcome {
         const receipt = receipts.find((one) => one.peer === peer);
         return (
           receipt !== undefined &&
-          (REFUSED.has(receipt.verdict) || receipt.reason.code === "loss-score-not-positive")
+          (REFUSED.has(receipt.verdict) || receipt.reason.code === "loss-score-too-low")
         );
       }).length,
   );

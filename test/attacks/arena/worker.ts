@@ -37,6 +37,16 @@ async function cleanRun(seed: number, rounds: number): Promise<Played> {
   return clean.played;
 }
 
+/** Second opinions must cost what they cost. */
+async function costOf(peers: number): Promise<JudgingCost> {
+  const forgetful = await Gym.open(arenaConfig, tokens, { remembersLosses: false });
+  try {
+    return await judgingCost({ gym: forgetful, tokens, peers });
+  } finally {
+    await forgetful.close();
+  }
+}
+
 async function done(task: Task): Promise<Result> {
   switch (task.kind) {
     case "attack": {
@@ -54,7 +64,7 @@ async function done(task: Task): Promise<Result> {
     case "sybils":
       return { kind: "sybils", keys: task.keys, ratio: await sybilShare({ gym, tokens, ...task }) };
     case "cost":
-      return { kind: "cost", cost: await judgingCost({ gym, tokens, ...task }) };
+      return { kind: "cost", cost: await costOf(task.peers) };
   }
 }
 
