@@ -96,8 +96,10 @@ export const close = z.strictObject({
   cutoff: sha256Hex,
   /** Link 2r of the seed chain: groups, sequences, ties. */
   seed: bytes32Hex,
-  /** m: the lower median of the norms, held within [1/2, 2] of last round's. Null: no valid submission. */
+  /** m: the norm that others are measured by. Null: no valid submission that changes anything. */
   medianNorm: f64Hex.nullable(),
+  /** True: m is the median of established peers, and the next one of theirs is held within [1/2, 2] of it. */
+  medianOfEstablished: z.boolean(),
   submissions: z.array(
     z.strictObject({
       peer: publicKeyHex,
@@ -339,7 +341,7 @@ export const ledgerEntry = z.strictObject({
   /** Of these, rounds in which its update helped. */
   helpedRounds: z.int().min(0),
   /** What it did in the last eight rounds it was in, oldest first: absence sheds no penalty. */
-  recent: z.array(z.enum(["delivered", "absent", "fault"])).max(8),
+  recent: z.array(z.enum(["delivered", "fault"])).max(8),
   /** The rounds it delivered in, of the last eight of the run. */
   deliveredRounds: z.array(roundNumber).max(8),
   peerScore: f64Hex,
@@ -374,6 +376,7 @@ export const ledgerPage = z.strictObject({
   round: roundNumber,
   page: z.int().min(0),
   manifest: sha256Hex,
+  /** The last median norm of established peers. */
   medianNorm: f64Hex.nullable(),
   /** What judging one update is taken to cost; null: never measured. */
   secondsPerUpdate: f64Hex.nullable(),

@@ -162,7 +162,7 @@ export function explain(reason: VerdictReason): string {
       return `round published empty: ${reason.eligible} update(s) improve the loss, ${reason.needed} needed`;
     case "round-void":
       return reason.missingShards === 0
-        ? "round void: aborted by the operator, parameters unchanged"
+        ? "round void: aborted by the operator, or no evaluator tried the sum in time; parameters unchanged"
         : `round void: ${reason.missingShards} shard(s) were not aggregated in time, parameters unchanged`;
     default:
       return unreachable(reason);

@@ -26,11 +26,12 @@ export function evaluationPlan(
   clusters: Close["clusters"],
 ): Close["plan"] {
   const { config, data, roster } = facts;
-  const { anchorSequences, sequencesPerOwner, ownersPerGroup, judging } = config.gauntlet;
+  const { anchorSequences, sequencesPerOwner, ownersPerGroup, judging, minSubmissions } = config.gauntlet;
   const windows = roundWindows(roster.body.seed, data, config, roster.body.peers.length);
   const position = new Map(roster.body.peers.map(({ peer }, at) => [peer, at]));
   const secondsPerUpdate = facts.previous.secondsPerUpdate ?? judging.secondsPerUpdate;
-  const budget = Math.max(1, Math.floor(judging.budgetSeconds / secondsPerUpdate));
+  // With fewer than are needed the round would be empty, and so would all others.
+  const budget = Math.max(minSubmissions, Math.floor(judging.budgetSeconds / secondsPerUpdate));
   const order = judgingOrder(facts, new Draw(seed, "groups").shuffled(included), clusters, budget);
   const groupCount = Math.ceil(order.length / ownersPerGroup);
   const groups = Array.from({ length: groupCount }, (_, g) => order.filter((_, i) => i % groupCount === g));

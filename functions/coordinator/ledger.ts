@@ -30,19 +30,24 @@ export interface Ledger {
   entries: ReadonlyMap<string, LedgerEntry>;
   /** By key. */
   evaluators: ReadonlyMap<string, EvaluatorRecord>;
+  /** The last median norm of established peers; null: there was none. */
+  medianNorm: number | null;
   /** What judging one update costs; null: never measured. */
   secondsPerUpdate: number | null;
 }
 
-export const emptyLedger: Ledger = { entries: new Map(), evaluators: new Map(), secondsPerUpdate: null };
-
-/** Last round's cost moves at most by this factor: one evaluator that lies about it must not starve the next round. */
-const COST_DRIFT = 2;
+export const emptyLedger: Ledger = {
+  entries: new Map(),
+  evaluators: new Map(),
+  medianNorm: null,
+  secondsPerUpdate: null,
+};
 
 /** The ledger after the round, in the order of ids. Peers outside its roster keep their entries, or have none. */
 export function ledgerAfter(previous: Ledger, finished: FinishedRound, settings: RatingSettings): Ledger {
-  const { selection } = finished;
-  const { round } = selection.body;
+  const { selection, close } = finished;
+  const { round, secondsPerUpdate } = selection.body;
+  const { medianNorm, medianOfEstablished } = close.body;
   const members = new Set(finished.roster.body.peers.map(({ peer }) => peer));
   const forfeits = new Set(selection.body.forfeits.map(({ peer }) => peer));
   const entries = new Map(
@@ -54,18 +59,10 @@ export function ledgerAfter(previous: Ledger, finished: FinishedRound, settings:
   return {
     entries: new Map([...entries].sort(([a], [b]) => (a < b ? -1 : 1))),
     evaluators: new Map(evaluators.map((record) => [record.evaluator, record])),
-    secondsPerUpdate: costAfter(previous.secondsPerUpdate, selection.body.secondsPerUpdate),
+    medianNorm: medianOfEstablished && medianNorm !== null ? f64FromHex(medianNorm) : previous.medianNorm,
+    secondsPerUpdate: secondsPerUpdate === null ? previous.secondsPerUpdate : f64FromHex(secondsPerUpdate),
   };
 }
-
-function costAfter(before: number | null, bits: string | null): number | null {
-  if (bits === null) return before;
-  const measured = Math.max(LEAST_SECONDS, f64FromHex(bits));
-  if (before === null) return measured;
-  return Math.min(COST_DRIFT * before, Math.max(before / COST_DRIFT, measured));
-}
-/** Nothing is judged for nothing: an evaluator that says so must not make the budget endless. */
-const LEAST_SECONDS = 1e-4;
 
 /** Pay is forfeited, and the record counts no more: a key that spends it on harm has to build it anew. */
 function afterForfeit(entry: LedgerEntry): LedgerEntry {
@@ -99,7 +96,7 @@ function entryAfter(
     countedRounds: judgement?.countedRounds ?? before?.countedRounds ?? 0,
     judgedRounds,
     helpedRounds,
-    recent: [...(before?.recent ?? []), what === "early-end" ? ("absent" as const) : what].slice(
+    recent: [...(before?.recent ?? []), ...(what === "delivered" || what === "fault" ? [what] : [])].slice(
       -RECENT_ROUNDS,
     ),
     deliveredRounds: [...(before?.deliveredRounds ?? []), ...(what === "delivered" ? [round] : [])].filter(
@@ -112,7 +109,12 @@ function entryAfter(
     selectedRounds: (before?.selectedRounds ?? 0) + (receipt.verdict === "selected" ? 1 : 0),
     refusedRounds: (before?.refusedRounds ?? 0) + (receipt.verdict === "refused" ? 1 : 0),
     standing,
-    ...pay(before, { round, share: f64FromHex(receipt.share), standing }),
+    ...pay(before, {
+      round,
+      share: f64FromHex(receipt.share),
+      standing,
+      helped: judgement?.eligible === true,
+    }),
   };
 }
 
@@ -143,7 +145,7 @@ export function ledgerPages(ledger: Ledger, finished: FinishedRound): LedgerPage
     round: finished.manifest.body.round,
     page,
     manifest: finished.manifest.hash,
-    medianNorm: finished.close.body.medianNorm,
+    medianNorm: ledger.medianNorm === null ? null : f64ToHex(ledger.medianNorm),
     secondsPerUpdate: ledger.secondsPerUpdate === null ? null : f64ToHex(ledger.secondsPerUpdate),
     evaluators: page === 0 ? [...ledger.evaluators.values()] : [],
     entries: entries.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE),

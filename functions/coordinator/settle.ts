@@ -66,7 +66,11 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
 
   const measured = gated.filter(({ refused }) => refused === null).map(({ one }) => measure(facts, one));
   const yardstick = yardstickOf(measured, facts.previous.medianNorm);
-  const { median, lowest, highest } = yardstick ?? { median: 0, lowest: 0, highest: 0 };
+  const { median, lowest, highest } = yardstick ?? {
+    median: 0,
+    lowest: 0,
+    highest: Number.POSITIVE_INFINITY,
+  };
   const outliers = new Set(
     measured.filter(({ norm }) => norm > highest || norm < lowest).map(({ peer }) => peer),
   );
@@ -115,6 +119,7 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
     cutoff: facts.cutoff.hash,
     seed,
     medianNorm: yardstick === null ? null : f64ToHex(median),
+    medianOfEstablished: yardstick?.ofEstablished ?? false,
     submissions,
     clusters,
     plan: evaluationPlan(facts, seed, [...included], clusters),

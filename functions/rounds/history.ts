@@ -64,6 +64,7 @@ async function readLedgerPages(context: RunContext, round: number): Promise<Ledg
   return {
     entries: new Map(pages.flatMap(({ entries }) => entries.map((entry) => [entry.peer, entry] as const))),
     evaluators: new Map(first.evaluators.map((record) => [record.evaluator, record])),
+    medianNorm: first.medianNorm === null ? null : f64FromHex(first.medianNorm),
     secondsPerUpdate: first.secondsPerUpdate === null ? null : f64FromHex(first.secondsPerUpdate),
   };
 }

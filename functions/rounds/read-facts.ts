@@ -5,7 +5,6 @@
  */
 import {
   type AggregateSet,
-  f64FromHex,
   keys,
   type Manifest,
   parseGuardKey,
@@ -160,10 +159,7 @@ async function readRunFacts(
   const { config, hash } = latestConfig(genesis.body, controls);
   const last = round === 1 ? null : await readFinishedRound(context, round - 1);
   const manifest: Fact<Manifest> | null = last?.manifest ?? null;
-  const [medianNorm, ledger] = await Promise.all([
-    lastMedianNorm(context, round - 1),
-    ledgerOf(context, round - 1),
-  ]);
+  const ledger = await ledgerOf(context, round - 1);
   return {
     run: context.run,
     genesis: genesis.body,
@@ -178,7 +174,7 @@ async function readRunFacts(
         manifest === null || resumedSince(controls, toMilliseconds(manifest.body.asOf))
           ? 0
           : manifest.body.voidsInRow,
-      medianNorm,
+      medianNorm: ledger.medianNorm,
       ledger: ledger.entries,
       evaluators: ledger.evaluators,
       secondsPerUpdate: ledger.secondsPerUpdate,
@@ -195,16 +191,6 @@ async function readRunFacts(
         }
       : {}),
   };
-}
-
-/** The median norm of the newest round that had one. */
-async function lastMedianNorm(context: RunContext, round: number): Promise<number | null> {
-  for (let at = round; at >= 1; at--) {
-    const close = await readFact(context, "close", keys.close(context.run, at));
-    const bits = close?.body.medianNorm ?? null;
-    if (bits !== null) return f64FromHex(bits);
-  }
-  return null;
 }
 
 async function readIntents(context: RunContext, facts: RunFacts) {

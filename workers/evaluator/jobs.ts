@@ -152,7 +152,8 @@ async function judge(
       report.canary = await lossesWith(payload, job.canary.kind === "reverse" ? -step : 0);
     tools.report({ kind: "tried", round, job: name, tried: report.losses.length, of: job.peers.length });
   }
-  report.seconds = (api.host.now() - startedMs) / 1_000;
+  // The clock may have been set back meanwhile.
+  report.seconds = Math.max(0, (api.host.now() - startedMs) / 1_000);
   await api.report(run, round, name, signToBytes("report", run, report, key));
   tools.reported.add(`${round}/${name}`);
   tools.report({ kind: "judged", round, job: name, updates: job.peers.length, seconds: report.seconds });

@@ -59,14 +59,26 @@ describe("the median norm", () => {
     expect(medianNorm(measured([norm, norm, norm], trio), 1)).toBe(median);
   });
 
+  it("is not that of zero updates, which would clip everybody to nothing, and refuse everybody from then on", () => {
+    expect(medianNorm(measured([0, 0, 0, 2]), null)).toBe(2);
+    expect(medianNorm(measured([0, 0, 0, 2, 2], trio), null)).toBe(2);
+    expect(medianNorm(measured([0, 0]), null)).toBeNull();
+  });
+
   it("is null without submissions, whatever it was before", () => {
     expect(medianNorm([], 1)).toBeNull();
   });
 
   it("refuses above ten times and below a twentieth of it, but only where established peers say what is usual", () => {
-    expect(yardstickOf(measured([2, 2, 2], trio), null)).toEqual({ median: 2, lowest: 0.1, highest: 20 });
+    expect(yardstickOf(measured([2, 2, 2], trio), null)).toEqual({
+      median: 2,
+      ofEstablished: true,
+      lowest: 0.1,
+      highest: 20,
+    });
     expect(yardstickOf(measured([2, 2, 2]), null)).toEqual({
       median: 2,
+      ofEstablished: false,
       lowest: 0,
       highest: Number.POSITIVE_INFINITY,
     });
@@ -96,6 +108,20 @@ describe("clip factors", () => {
     const clips = clipFactors([...honest, hidden], 1);
     expect(clips.get(peerId(4))).toBe(Math.fround(0.4));
     expect(clips.get(peerId(1))).toBe(1);
+  });
+
+  it("of a tensor that a minority has starved bind nobody, and starved by a majority leave a twentieth", () => {
+    const update = (n: number, tensor: number) => ({
+      peer: peerId(n),
+      established: false,
+      weight: 1,
+      norm: 1,
+      tensors: [tensor, 0.9],
+    });
+    const minority = [update(1, 1e-20), ...[2, 3, 4].map((n) => update(n, 0.3))];
+    expect([...clipFactors(minority, 1).values()]).toEqual([1, 1, 1, 1]);
+    const majority = [...[1, 2, 3].map((n) => update(n, 1e-20)), update(4, 0.3)];
+    expect(clipFactors(majority, 1).get(peerId(4))).toBe(Math.fround(1 / 20));
   });
 
   it("take the smaller of both limits", () => {

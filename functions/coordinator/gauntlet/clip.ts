@@ -4,20 +4,20 @@
  *
  * @module
  */
-import { lowerMedian, weightedQuantile } from "./robust.ts";
+import { restsOnEstablished, usual } from "./robust.ts";
 
-/** Refused above this multiple of the median norm ... */
+/** Refused above this multiple of the usual norm ... */
 const HIGHEST = 10;
 /** ... and below this fraction of it. */
 const LOWEST = 1 / 20;
-/** No tensor may carry more than this multiple of its own median norm. */
+/** No tensor may carry more than this multiple of its own usual norm ... */
 const TENSOR_LIMIT = 4;
+/** ... but one tensor alone never scales the whole update by less than this. */
+const TENSOR_CLIP = 1 / 20;
 /** The median moves at most by this factor from round to round. */
 const MEDIAN_DRIFT = 2;
 
-/** Medians rest on established peers from so many on. */
-const MIN_ESTABLISHED = 3;
-/** Below that, this part of the weight lies at or below what is called the median. */
+/** While too few are established, this part of the weight lies at or below the norm that is taken for usual. */
 const UNKNOWN_QUANTILE = 1 / 4;
 
 export interface MeasuredNorm {
@@ -31,61 +31,62 @@ export interface MeasuredNorm {
   tensors: readonly number[];
 }
 
-/** The range outside of which an update is refused, and the median that the others are measured by. */
+/** The range outside of which an update is refused, and the norm that the others are measured by. */
 export interface Yardstick {
   /** m */
   median: number;
+  /** True: the median of established peers. */
+  ofEstablished: boolean;
   lowest: number;
   highest: number;
 }
 
 /**
- * m: the lower median norm of established peers, held within [1/2, 2] of last round's.
+ * m: the lower median norm of established peers, held within [1/2, 2] of the last one (`previous`) that was theirs.
  *
  * While fewer than 3 are established, most keys may be one attacker's. Then each norm weighs as much as its peer
  * helped last time (all the same where nobody has helped yet): tiny ones weigh next to nothing. m is the lower quartile: huge
  * ones that help each by itself, and together go far too far, must be three quarters to be taken for usual. And nobody is
- * refused, only clipped. Null without submissions.
+ * refused, only clipped. Updates that are zero have no norm to measure others by. Null without any other.
  */
 export function yardstickOf(measured: readonly MeasuredNorm[], previous: number | null): Yardstick | null {
-  const established = measured.filter((one) => one.established);
-  if (established.length < MIN_ESTABLISHED) {
-    const median = weightedQuantile(
-      UNKNOWN_QUANTILE,
-      measured.map(({ norm, weight }) => ({ value: norm, weight })),
-    );
-    return median === null ? null : { median, lowest: 0, highest: Number.POSITIVE_INFINITY };
-  }
-  const now = lowerMedian(established.map((one) => one.norm)) ?? 0;
+  const samples = samplesOf(measured, ({ norm }) => norm);
+  const now = usual(UNKNOWN_QUANTILE, samples);
+  if (now === null) return null;
+  if (!restsOnEstablished(samples))
+    return { median: now, ofEstablished: false, lowest: 0, highest: Number.POSITIVE_INFINITY };
   const median =
     previous === null ? now : Math.min(MEDIAN_DRIFT * previous, Math.max(previous / MEDIAN_DRIFT, now));
-  return { median, lowest: median * LOWEST, highest: median * HIGHEST };
+  return { median, ofEstablished: true, lowest: median * LOWEST, highest: median * HIGHEST };
 }
 
 /**
- * c_p = f32(min(1, m / n_p, 4 m_t / n_pt over tensors t)). m_t is the median of tensor t's norms, taken as m is; raw
- * tensors count as any other.
+ * c_p = f32(w max(1/20, min(1, 4 m_t / (w n_pt) over tensors t))) with w = min(1, m / n_p). m_t is what is usual for tensor t:
+ * the median, as for m, but weighed by halves; raw tensors count as any other.
  */
 export function clipFactors(measured: readonly MeasuredNorm[], median: number): Map<string, number> {
   const tensorCount = measured[0]?.tensors.length ?? 0;
-  const tensorMedians = Array.from(
+  const limits = Array.from(
     { length: tensorCount },
+    // A tensor that nobody touches gives no measure; the whole norm still bounds it.
     (_, t) =>
-      yardstickOf(
-        measured.map((one) => ({ ...one, norm: one.tensors[t] ?? 0 })),
-        null,
-      )?.median ?? 0,
+      TENSOR_LIMIT *
+      (usual(
+        1 / 2,
+        samplesOf(measured, ({ tensors }) => tensors[t] ?? 0),
+      ) ?? 0),
   );
-  const clips = new Map<string, number>();
-  for (const one of measured) {
-    let clip = 1;
-    if (one.norm > median) clip = median / one.norm;
-    for (const [t, norm] of one.tensors.entries()) {
-      const limit = TENSOR_LIMIT * (tensorMedians[t] ?? 0);
-      // A tensor that most leave untouched has median 0 and gives no measure; the whole norm still bounds it.
-      if (limit > 0 && norm * clip > limit) clip = limit / norm;
-    }
-    clips.set(one.peer, Math.fround(clip));
-  }
-  return clips;
+  return new Map(
+    measured.map(({ peer, norm, tensors }) => {
+      const whole = norm > median ? median / norm : 1;
+      const shares = tensors.map((one, t) => ((limits[t] ?? 0) > 0 ? (limits[t] ?? 0) / (whole * one) : 1));
+      return [peer, Math.fround(whole * Math.max(TENSOR_CLIP, Math.min(1, ...shares)))];
+    }),
+  );
+}
+
+function samplesOf(measured: readonly MeasuredNorm[], normOf: (one: MeasuredNorm) => number) {
+  return measured
+    .map((one) => ({ value: normOf(one), weight: one.weight, established: one.established }))
+    .filter(({ value }) => value > 0);
 }

@@ -58,7 +58,13 @@ describe("copies", () => {
 
   it("are found by the places they kept, though the values differ", () => {
     const [cluster] = find([...honest(4), peer(9, 1_016)]);
-    expect(cluster).toEqual({ peers: [peerId(2), peerId(9)], overlap: 1, threshold: 0.2, identical: false });
+    expect(cluster).toEqual({ peers: [peerId(2), peerId(9)], overlap: 1, threshold: 0.45, identical: false });
+  });
+
+  it("are not made of honest peers by some of the established who send random indices", () => {
+    // Six of sixteen are as many as honest peers share at most; most pairs hold one of the three others.
+    const far = [7, 8, 9].map((n) => peer(n, 1_000 * n));
+    expect(find([...alike(4, 6), ...far])).toEqual([]);
   });
 
   it("are blamed on nobody: a cluster is its members, ascending, whoever came first", () => {

@@ -1,6 +1,6 @@
 /**
- * Copies: equal decoded values, or a support overlap above min(0.65, the median between established peers + 0.2), make a
- * cluster. A cluster has one slot and one share, and nobody is blamed: who copied whom cannot be seen.
+ * Copies: equal decoded values, or a support overlap above the median between established peers + 0.2 (held within 0.45 and
+ * 0.65), make a cluster. A cluster has one slot and one share, and nobody is blamed: who copied whom cannot be seen.
  *
  * Honest peers share 35 to 41 % of their indices in the first rounds and about 20 % later, an exact copy all of them;
  * a fixed limit of 40 % would hit honest peers. So would the median over everybody: keys that send noise overlap with nobody,
@@ -12,12 +12,10 @@
  * @module
  */
 import { Draw } from "../draws.ts";
-import { lowerMedian } from "./robust.ts";
+import { lowerMedian, MIN_ESTABLISHED } from "./robust.ts";
 
 /** Up to so many updates all pairs are compared. */
 const FEW = 64;
-/** The median rests on so many established peers at least. */
-const MIN_ESTABLISHED = 3;
 /** Pairs that the median is taken of, where there are more updates. */
 const MEDIAN_PAIRS = 4_096;
 /**
@@ -30,6 +28,8 @@ const FIRST_INDICES = 4;
 const REPRESENTATIVES = 16;
 
 const HIGHEST_THRESHOLD = 0.65;
+/** Above what honest peers share at most: some of the established that send random indices must not lower it further. */
+const LOWEST_THRESHOLD = 0.45;
 const ABOVE_MEDIAN = 0.2;
 
 export interface Sketched {
@@ -81,7 +81,10 @@ export function findClusters(submissions: readonly Sketched[], keep: number, see
   const overlapOf = (a: number, b: number) => overlap(supports[a] as Set<number>, supports[b] as Set<number>);
   const known = byId.flatMap(({ established }, i) => (established ? [i] : []));
   const median = known.length < MIN_ESTABLISHED ? null : medianOverlap(known, overlapOf, seed);
-  const threshold = median === null ? HIGHEST_THRESHOLD : Math.min(HIGHEST_THRESHOLD, median + ABOVE_MEDIAN);
+  const threshold =
+    median === null
+      ? HIGHEST_THRESHOLD
+      : Math.max(LOWEST_THRESHOLD, Math.min(HIGHEST_THRESHOLD, median + ABOVE_MEDIAN));
 
   const links: { a: number; b: number; overlap: number; identical: boolean }[] = [];
   const leader = byId.map((_, i) => i);

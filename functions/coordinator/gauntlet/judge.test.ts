@@ -13,6 +13,7 @@ import {
   peerIds,
   reportOf,
   runFacts,
+  testConfig,
 } from "../testing/facts.ts";
 import { judgeRound as judgeWith, opinionsOf } from "./judge.ts";
 
@@ -162,9 +163,15 @@ describe("a judgement", () => {
     ]);
   });
 
-  it("stores what judging an update cost: the median over reports", () => {
+  it("stores what judging an update cost: the median over reports, no more than a factor of two from before", () => {
+    const after = (secondsPerUpdate: number | null) => {
+      const run = runFacts({ previous: { ...runFacts().previous, secondsPerUpdate } });
+      return f64FromHex(judgeRound(evaluateFacts(peers, { gains: honest, run })).secondsPerUpdate ?? "");
+    };
+    expect([0.15, 0.4, 0.02].map(after)).toEqual([0.1, 0.2, 0.04]);
+    // Before anything was measured the configuration's word counts.
+    expect(after(null)).toBe(testConfig.gauntlet.judging.secondsPerUpdate / 2);
     const facts = evaluateFacts(peers, { gains: honest });
-    expect(f64FromHex(judgeRound(facts).secondsPerUpdate ?? "")).toBe(0.1);
     expect(judgeRound({ ...facts, reports: [] }).secondsPerUpdate).toBeNull();
   });
 

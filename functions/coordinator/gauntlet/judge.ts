@@ -18,7 +18,7 @@ import { assignmentScale, nextAssignmentScore, ownMinusRandom, type Residual, re
 import { type JobGains, type JobOpinion, opinionOn } from "./opinions.ts";
 import { peerScore, RECENT_ROUNDS, ratingFactor, scoreFactors } from "./peer-score.ts";
 import { initialSkill, ordinal, rateRound, type Skill, skillBefore } from "./rating.ts";
-import { lowerMedian } from "./robust.ts";
+import { lowerMedian, usual } from "./robust.ts";
 import { isEstablished } from "./standing.ts";
 
 interface Tried extends LossScore {
@@ -59,9 +59,9 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
   const groups = opinions.flatMap(({ job, gains }) =>
     gains === null ? [] : [{ gains, updates: scoresOf(facts, job.peers, gains) }],
   );
-  const usual = usualScore(groups.flatMap(({ updates }) => updates));
+  const usualHelp = usualScore(groups.flatMap(({ updates }) => updates));
   const tried = groups
-    .flatMap(({ gains, updates }) => tryGroup(facts, updates, gains, usual))
+    .flatMap(({ gains, updates }) => tryGroup(facts, updates, gains, usualHelp))
     .sort((a, b) => (a.peer < b.peer ? -1 : 1));
 
   const matrixOnly = facts.config.gauntlet.assignedTest === "matrix";
@@ -86,11 +86,10 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
   const ratingSettings = facts.genesis.config.gauntlet.rating;
   const places = rankForRating(facts, tried);
   const skills = rateRound(places, ratingSettings);
-  const runCounted = Math.max(
-    0,
-    ...[...ledger.values()].map((entry) => entry.countedRounds),
-    ...tried.map((one) => countedAfter(ledger.get(one.peer), counts(one))),
-  );
+  // One by one: a ledger may hold more entries than a call takes arguments.
+  let runCounted = 0;
+  for (const { countedRounds } of ledger.values()) runCounted = Math.max(runCounted, countedRounds);
+  for (const one of tried) runCounted = Math.max(runCounted, countedAfter(ledger.get(one.peer), counts(one)));
 
   const highestRating = ratingCap(tried, skills, ratingSettings);
 
@@ -156,26 +155,33 @@ export function judgeRound(facts: FactsOf<"evaluate">, opinions: readonly JobOpi
 }
 
 /**
- * The rating factor of the middle one of established peers that help (of all that help, while those are fewer than 3): who
- * stands above is worth no more. Rank can be had without work, by scaling up a fraction of it.
+ * The usual rating factor of those that help: who stands above is worth no more. Rank can be had without work, by scaling up
+ * a fraction of it.
  */
 function ratingCap(
   tried: readonly Tried[],
   skills: ReadonlyMap<string, Skill>,
   settings: Parameters<typeof initialSkill>[0],
 ): number {
-  const helpers = tried.filter((one) => one.helps);
-  const established = helpers.filter(({ standing }) => standing === "established");
-  const ratings = (established.length >= 3 ? established : helpers).map(({ peer }) =>
-    ratingFactor(ordinal(skills.get(peer) ?? initialSkill(settings)) / settings.sigma),
-  );
-  return lowerMedian(ratings) ?? Number.POSITIVE_INFINITY;
+  const samples = tried
+    .filter((one) => one.helps)
+    .map(({ peer, standing }) => ({
+      value: ratingFactor(ordinal(skills.get(peer) ?? initialSkill(settings)) / settings.sigma),
+      weight: 1,
+      established: standing === "established",
+    }));
+  return usual(1 / 2, samples) ?? Number.POSITIVE_INFINITY;
 }
 
 /** Rounds in which a peer's assignment score was updated, this one included. */
 function countedAfter(entry: LedgerEntry | undefined, counts: boolean): number {
   return (entry?.countedRounds ?? 0) + (counts ? 1 : 0);
 }
+
+/** The cost of an update moves at most by this factor a round: one evaluator that lies about it must not starve the next. */
+const COST_DRIFT = 2;
+/** Nothing is judged for nothing: an evaluator that says so must not make the budget endless. */
+const LEAST_SECONDS = 1e-4;
 
 /** Reports that were looked at, whose word held, and what judging cost. */
 function whatEvaluatorsDid(
@@ -201,12 +207,18 @@ function whatEvaluatorsDid(
     .filter(({ counted }) => counted)
     .map(({ report }) => report.seconds / Math.max(1, report.losses.length));
   const cost = lowerMedian(seconds);
+  const before = facts.previous.secondsPerUpdate ?? facts.config.gauntlet.judging.secondsPerUpdate;
   return {
     reports: looked
       .map(({ job, evaluator, hash, counted }) => ({ job, evaluator, report: hash, counted }))
       .sort((a, b) => (a.job + a.evaluator < b.job + b.evaluator ? -1 : 1)),
     evaluators: [...found.values()].sort((a, b) => (a.evaluator < b.evaluator ? -1 : 1)),
-    secondsPerUpdate: cost === null ? null : f64ToHex(cost),
+    secondsPerUpdate:
+      cost === null
+        ? null
+        : f64ToHex(
+            Math.max(LEAST_SECONDS, Math.min(COST_DRIFT * before, Math.max(before / COST_DRIFT, cost))),
+          ),
   };
 }
 
@@ -226,10 +238,10 @@ function tryGroup(
   facts: FactsOf<"evaluate">,
   updates: readonly Scored[],
   gains: JobGains,
-  usual: number,
+  usualHelp: number,
 ): Tried[] {
   const judged = updates.map((one) => {
-    const needed = neededScore(one.standardError, one.standing, usual);
+    const needed = neededScore(one.standardError, one.standing, usualHelp);
     return { ...one, needed, helps: one.score > needed };
   });
   const matrix = gains.owned.map((owners) => owners.map((part) => lossScore(part).score));

@@ -21,7 +21,7 @@ export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
   return late.peers.flatMap((peer) => {
     const job = jobs.find(({ peers }) => peers.includes(peer));
     if (job === undefined) return [];
-    const { gains } = opinionOn(job, late.reports, {
+    const { gains, settled } = opinionOn(job, late.reports, {
       round: facts.round,
       evaluators: facts.evaluators,
       records: facts.previous.evaluators,
@@ -29,10 +29,11 @@ export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
       privateSequences,
       tolerance: facts.config.gauntlet.judging.tolerance,
     });
-    if (gains === null) return [];
+    // One word of somebody who is not trusted yet must not cost anybody a record.
+    if (gains === null || !settled) return [];
     const { score, standardError } = lossScore(gains.anchor[job.peers.indexOf(peer)] ?? []);
     // Harm, not want of help: what cannot be told from nothing costs nobody ten rounds' pay.
-    return score > -HARMFUL_ERRORS * standardError
+    return score >= 0 || score > -HARMFUL_ERRORS * standardError
       ? []
       : [{ peer, lossScore: f64ToHex(finiteFigure(score)) }];
   });

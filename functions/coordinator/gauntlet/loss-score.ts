@@ -10,7 +10,7 @@
  */
 
 import type { KeyStanding } from "../../../schemas/index.ts";
-import { lowerMedian, weightedQuantile } from "./robust.ts";
+import { usual } from "./robust.ts";
 
 export interface LossScore {
   /** Mean over the sequences; -Infinity if any loss is not finite. */
@@ -23,28 +23,24 @@ export interface LossScore {
 const SIGNIFICANT_ERRORS = 2;
 /** The part of the usual LossScore that a key on probation must reach. */
 const USUAL_PART = 1 / 10;
-/** What is usual rests on established peers from so many on. */
-const MIN_ESTABLISHED = 3;
 
 /** What the LossScore of a key of this standing must exceed for its update to be used. */
-export function neededScore(standardError: number, standing: KeyStanding, usual: number): number {
-  return standing === "established" ? 0 : Math.max(SIGNIFICANT_ERRORS * standardError, USUAL_PART * usual);
+export function neededScore(standardError: number, standing: KeyStanding, usualHelp: number): number {
+  return standing === "established"
+    ? 0
+    : Math.max(SIGNIFICANT_ERRORS * standardError, USUAL_PART * usualHelp);
 }
 
-/**
- * The usual LossScore: the lower median of established peers; while they are fewer than 3 that of all above 0, each weighing
- * its own: a majority that does next to nothing must not decide what is much. 0 if nobody is above 0.
- */
+/** The usual LossScore; those above 0 weigh as much as they are. At least 0. */
 export function usualScore(judged: readonly { score: number; standing: KeyStanding }[]): number {
-  const established = judged.filter(({ standing }) => standing === "established");
-  const usual =
-    established.length >= MIN_ESTABLISHED
-      ? lowerMedian(established.map(({ score }) => score))
-      : weightedQuantile(
-          1 / 2,
-          judged.filter(({ score }) => score > 0).map(({ score }) => ({ value: score, weight: score })),
-        );
-  return Math.max(0, usual ?? 0);
+  const samples = judged
+    .filter(({ score, standing }) => score > 0 || standing === "established")
+    .map(({ score, standing }) => ({
+      value: score,
+      weight: Math.max(0, score),
+      established: standing === "established",
+    }));
+  return Math.max(0, usual(1 / 2, samples) ?? 0);
 }
 
 /** Mean and standard error of gains: by how much the loss of each sequence falls. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { lowerMedian, trimmedMean, weightedQuantile } from "./robust.ts";
+import { trimmedMean, usual } from "./robust.ts";
 
 /** With fewer owners in a group there is nothing to compare: the assignment score is kept. */
 export const MIN_OWNERS = 4;
@@ -52,25 +52,17 @@ export function ownMinusRandom(own: number, random: number): Residual {
   return { own, row: random, column: 0, rest: 0, z: Number.isFinite(z) ? z : Number.NEGATIVE_INFINITY };
 }
 
-/** Scales rest on established peers from so many on. */
-const MIN_ESTABLISHED = 3;
-
 /**
- * s: the lower median z of established peers; while they are fewer than 3 that of all that help, each weighing its LossScore:
- * a majority of keys that do next to nothing must not decide how much is much. Null when it is not above 0.
+ * s: the usual z of those that help; before enough are established each weighs its LossScore: a majority of keys that do next
+ * to nothing must not decide how much is much. Null when it is not above 0.
  */
 export function assignmentScale(
   judged: readonly { z: number; lossScore: number; established: boolean }[],
 ): number | null {
-  const finite = judged.filter(({ z }) => Number.isFinite(z));
-  const established = finite.filter((one) => one.established);
-  const scale =
-    established.length >= MIN_ESTABLISHED
-      ? lowerMedian(established.map(({ z }) => z))
-      : weightedQuantile(
-          1 / 2,
-          finite.map(({ z, lossScore }) => ({ value: z, weight: Math.max(0, lossScore) })),
-        );
+  const samples = judged
+    .filter(({ z }) => Number.isFinite(z))
+    .map(({ z, lossScore, established }) => ({ value: z, weight: Math.max(0, lossScore), established }));
+  const scale = usual(1 / 2, samples);
   return scale !== null && scale > 0 ? scale : null;
 }
 

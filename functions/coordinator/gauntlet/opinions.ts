@@ -10,7 +10,7 @@
 import type { EvaluatorRecord, Job, Report } from "../../../schemas/index.ts";
 import type { StoredReport } from "../facts.ts";
 import { type EvaluatorTrust, trustIn } from "./evaluator-trust.ts";
-import { lossScore, neededScore } from "./loss-score.ts";
+import { type LossScore, lossScore, neededScore } from "./loss-score.ts";
 import { unpackLosses } from "./losses.ts";
 import { median } from "./robust.ts";
 
@@ -146,14 +146,16 @@ function partsOf(job: Job, anchorSequences: number): { from: number; to: number 
   });
 }
 
-/** No update changes nothing; the reverse of an update that clearly helps does not help. */
+/** No update changes nothing; the reverse of an update that clearly helps does not clearly help. */
 function passesCanary(job: Job, gains: JobGains, row: readonly number[] | null): boolean {
   if (job.canary === null) return true;
   if (row === null) return false;
   const canary = lossScore(row);
   if (job.canary.kind === "nothing") return Math.abs(canary.score) <= SAME_NATS;
   const own = lossScore(gains.anchor[job.peers.indexOf(job.canary.peer)] ?? []);
-  return own.score <= neededScore(own.standardError, "probation", 0) || !(canary.score > 0);
+  const beyondDoubt = ({ score, standardError }: LossScore) =>
+    score > neededScore(standardError, "probation", 0);
+  return !(beyondDoubt(own) && beyondDoubt(canary));
 }
 
 /** The largest set of reports that all agree with one of them; of equal ones the first by evaluator. */

@@ -19,13 +19,22 @@ function account(rounds: readonly Happens[]) {
     recent: now.recentShares.map(({ round }) => round),
   };
 }
-const earns = (share: number, standing: RoundPay["standing"] = "probation") => ({ share, standing });
+const earns = (share: number, standing: RoundPay["standing"] = "probation") => ({
+  share,
+  standing,
+  helped: true,
+});
 
 describe("pay", () => {
   it("is held back on probation; of an established key it is paid at once, and a tenth of what is held", () => {
     expect(account([earns(0.2), earns(0.3)])).toMatchObject({ paid: 0, held: 0.5 });
     const { paid, held } = account([earns(0.2), earns(0.3), earns(0.5, "established")]);
     expect([paid, held]).toEqual([expect.closeTo(0.55, 12), expect.closeTo(0.45, 12)]);
+  });
+
+  it("that is held stays so while an established key does not help", () => {
+    const idle = { share: 0, standing: "established" as const, helped: false };
+    expect(account([earns(0.5), idle, idle])).toMatchObject({ paid: 0, held: 0.5 });
   });
 
   it("is held again when the standing is lost", () => {
@@ -47,6 +56,7 @@ describe("pay", () => {
         arbitrary: fc.record({
           share: fc.constantFrom(0, 0.125, 0.25, 0.5),
           standing: fc.constantFrom("probation" as const, "established" as const),
+          helped: fc.boolean(),
         }),
       },
       { weight: 1, arbitrary: fc.constant("forfeit" as const) },

@@ -1,6 +1,6 @@
 /**
  * Pay: shares of a key on probation are held back. Once it is established its own share is paid at once, and of what is held a
- * tenth each round: a score that is good for one lucky round must not bring everything. An update that was used unjudged and
+ * tenth in each round that it helps in: a score that is good for one lucky round must not bring everything. An update that was used unjudged and
  * turns out to be harmful costs its peer what is held and what it earned lately. Nothing is lost on the way: paid, held and forfeited
  * together are all the shares a key was ever given.
  *
@@ -20,14 +20,16 @@ export interface RoundPay {
   share: number;
   /** After the round. */
   standing: KeyStanding;
+  /** Its update was judged to help: who only announces itself is paid nothing of what is held. */
+  helped: boolean;
 }
 
 /** The account after a round that the peer was in. */
-export function pay(before: Account | undefined, { round, share, standing }: RoundPay): Account {
+export function pay(before: Account | undefined, { round, share, standing, helped }: RoundPay): Account {
   const held = f64FromHex(before?.held ?? f64ToHex(0));
   const paid = f64FromHex(before?.paid ?? f64ToHex(0));
   const established = standing === "established";
-  const released = established ? RELEASED * held : 0;
+  const released = established && helped ? RELEASED * held : 0;
   const recent = before?.recentShares ?? [];
   return {
     paid: f64ToHex(established ? paid + (released + share) : paid),

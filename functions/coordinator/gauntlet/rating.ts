@@ -83,7 +83,11 @@ export function rateRound(
   // Who did not help never rises, or a key could live on the losses of worse keys of its own.
   for (const { peer, skill } of places) {
     const rated = all.get(peer);
-    if (rated !== undefined) all.set(peer, { mu: Math.min(rated.mu, skill.mu), sigma: rated.sigma });
+    if (rated !== undefined)
+      all.set(peer, {
+        mu: Math.min(rated.mu, skill.mu),
+        sigma: Math.max(rated.sigma, unrated(skill, settings).sigma),
+      });
   }
   const helpers = rateTable(
     places.filter((entry) => entry.helped),

@@ -15,18 +15,33 @@ export function lowerMedian(values: readonly number[]): number | null {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
 }
 
+/** What is usual rests on established peers from so many on. */
+export const MIN_ESTABLISHED = 3;
+
+export interface Sample {
+  value: number;
+  /** What it counts for while too few are established. */
+  weight: number;
+  established: boolean;
+}
+
+/** True: {@link usual} looks at established peers alone. */
+export function restsOnEstablished(samples: readonly Pick<Sample, "established">[]): boolean {
+  return samples.filter(({ established }) => established).length >= MIN_ESTABLISHED;
+}
+
 /**
- * The lowest value such that values up to it have this part of the weight (a half: the weighted median); of no weight at all:
- * as if all weighed the same. Of nothing: null.
+ * What is usual: the lower median of established peers. While they are too few, most samples may be one attacker's; then the
+ * lowest value such that values up to it have this part of the weight (of no weight at all: as if all weighed the same). Of
+ * nothing: null.
  */
-export function weightedQuantile(
-  part: number,
-  values: readonly { value: number; weight: number }[],
-): number | null {
-  const total = values.reduce((sum, { weight }) => sum + weight, 0);
+export function usual(part: number, samples: readonly Sample[]): number | null {
+  if (restsOnEstablished(samples))
+    return lowerMedian(samples.filter(({ established }) => established).map(({ value }) => value));
+  const total = samples.reduce((sum, { weight }) => sum + weight, 0);
   let sum = 0;
-  for (const { value, weight } of [...values].sort((a, b) => a.value - b.value)) {
-    sum += total > 0 ? weight / total : 1 / values.length;
+  for (const { value, weight } of [...samples].sort((a, b) => a.value - b.value)) {
+    sum += total > 0 ? weight / total : 1 / samples.length;
     // Rounding of the sum must not move it by a place.
     if (sum >= part - 1e-9) return value;
   }

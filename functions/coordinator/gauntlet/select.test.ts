@@ -223,8 +223,29 @@ describe("selection", () => {
       );
       expect(causes.slice(0, 2)).toEqual([
         [peerId(3), "disagreement"],
-        [peerId(4), "budget"],
+        [peerId(4), "no-report"],
       ]);
+    });
+
+    it("uses none that stands in no job: nobody would ever judge it", () => {
+      const plan = { ...facts.close.body.plan, jobs: [] };
+      const close = { ...facts.close, body: { ...facts.close.body, plan } };
+      const two = [judgement(peerId(1)), judgement(peerId(2))];
+      const { selected, notSelected } = select({ ...facts, close }, two);
+      expect(selected.map(({ peer }) => peer)).toEqual(peerIds(2));
+      const causes = notSelected.map(({ reason }) => reason.code === "not-judged" && reason.cause);
+      expect(new Set(causes)).toEqual(new Set(["budget"]));
+    });
+
+    it("lets the judged one stand for a cluster of copies", () => {
+      const close = {
+        ...facts.close,
+        body: { ...facts.close.body, clusters: [clusterOf(peerId(1), peerId(8))] },
+      };
+      const two = [judgement(peerId(1)), judgement(peerId(2))];
+      const { selected, notSelected } = select({ ...facts, close }, two);
+      expect(selected.map(({ peer }) => peer)).toEqual([peerId(1), peerId(2), peerId(7)]);
+      expect(notSelected.find(({ peer }) => peer === peerId(8))?.reason.code).toBe("copy");
     });
   });
 

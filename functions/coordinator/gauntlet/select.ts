@@ -56,16 +56,18 @@ export function select(
     if (included.length < minSubmissions) {
       reasons.set(peer, { code: "too-few-submissions", valid: included.length, needed: minSubmissions });
     } else if (judgement === undefined) {
-      // Its record stands in, once: whoever was judged to help when it was last there may be used a little.
+      // Its record stands in, once: whoever was judged to help when it was last there may be used a little, if it stands in
+      // a job. Who does not will never be judged, and could send anything.
+      const cause = whyNotJudged(facts, peer, opinions);
       const helpedLast = entry !== undefined && entry.lossScore !== null && f64FromHex(entry.lossScore) > 0;
-      if (helpedLast && isEstablished(entry))
+      if (cause !== "budget" && helpedLast && isEstablished(entry))
         passed.set(peer, {
           peer,
           standing: "established",
           judged: false,
           peerScore: f64FromHex(entry.peerScore),
         });
-      else reasons.set(peer, { code: "not-judged", cause: whyNotJudged(peer, opinions) });
+      else reasons.set(peer, { code: "not-judged", cause });
     } else if (!judgement.eligible) {
       const [lossScore, standardError, needed] = [
         judgement.lossScore,
@@ -83,7 +85,14 @@ export function select(
   const membersOf = new Map<string, string[]>();
   for (const cluster of close.body.clusters) {
     // One of each cluster stands for it, by a draw: which of them is the original cannot be seen.
-    const members = cluster.peers.filter((peer) => passed.has(peer));
+    const all = cluster.peers.filter((peer) => passed.has(peer));
+    const seen = all.filter((peer) => passed.get(peer)?.judged);
+    const members = seen.length > 0 ? seen : all;
+    for (const peer of all)
+      if (!members.includes(peer)) {
+        passed.delete(peer);
+        reasons.set(peer, copyOf(cluster, peer));
+      }
     const [representative, ...others] = draw.shuffled(members);
     if (representative === undefined) continue;
     membersOf.set(representative, members);
@@ -101,7 +110,7 @@ export function select(
         peer,
         wasJudged
           ? { code: "too-few-eligible", eligible: judged.length, needed: minSubmissions }
-          : { code: "not-judged", cause: whyNotJudged(peer, opinions) },
+          : { code: "not-judged", cause: whyNotJudged(facts, peer, opinions) },
       );
     return { selected: [], established: [], notSelected: notUsed(reasons, new Map()) };
   }
@@ -111,7 +120,7 @@ export function select(
   for (const { peer, judged: wasJudged } of candidates) {
     // Without a judgement and without a slot there is nothing to be paid for.
     if (!wasJudged && !chosen.some((one) => one.peer === peer)) {
-      reasons.set(peer, { code: "not-judged", cause: whyNotJudged(peer, opinions) });
+      reasons.set(peer, { code: "not-judged", cause: whyNotJudged(facts, peer, opinions) });
       passed.delete(peer);
     }
   }
@@ -126,10 +135,10 @@ export function select(
   };
 }
 
-function whyNotJudged(peer: string, opinions: readonly JobOpinion[]) {
+function whyNotJudged(facts: FactsOf<"evaluate">, peer: string, opinions: readonly JobOpinion[]) {
+  if (!facts.close.body.plan.jobs.some(({ peers }) => peers.includes(peer))) return "budget";
   const opinion = opinions.find(({ job }) => job.peers.includes(peer));
-  if (opinion === undefined) return "budget";
-  return opinion.disputed ? "disagreement" : "no-report";
+  return opinion?.disputed ? "disagreement" : "no-report";
 }
 
 function copyOf(

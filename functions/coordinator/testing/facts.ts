@@ -370,6 +370,7 @@ export function closeOf(
     cutoff: cutoff.hash,
     seed: closeSeed,
     medianNorm: f64ToHex(1),
+    medianOfEstablished: false,
     submissions: peers.map((peer) => includedSubmission(peer)),
     clusters: [],
     plan: {
