@@ -208,7 +208,7 @@ function whatWouldChange(
         : [slotScore(finished, reason), ...(judgement === null ? [] : weakestFactor(judgement))];
     case "not-judged":
       return [
-        "an evaluator that has time for it: no fault of the peer, and who was left out comes first next time",
+        "an evaluator that has time for it: no fault of the peer; of the established, who was left out comes first next time",
         ...untilEstablished(entry),
       ];
     case "too-few-submissions":
