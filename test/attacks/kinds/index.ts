@@ -32,6 +32,7 @@ import { rawTensorSpike } from "./raw-tensor-spike.ts";
 import { replay } from "./replay.ts";
 import { signFlip } from "./sign-flip.ts";
 import { staleBase } from "./stale-base.ts";
+import { starvedTensor } from "./starved-tensor.ts";
 import { fiveSybils, twentySybils } from "./sybils.ts";
 import { tinyNorms } from "./tiny-norms.ts";
 import { underTheClip } from "./under-the-clip.ts";
@@ -44,6 +45,7 @@ export const attacks: readonly Attack[] = [
   hugeNorms,
   rawTensorSpike,
   oneTensorNorm,
+  starvedTensor,
   underTheClip,
   loneCoordinates,
   duplicateIndices,
