@@ -10,6 +10,8 @@ export default defineConfig({
           name: "unit",
           include: ["{schemas,native,functions,workers,infra}/**/*.test.ts"],
           exclude: ["**/*.infra.test.ts"],
+          // One core less than there are is the default, and half of a small machine would stand idle.
+          maxWorkers: "100%",
           testTimeout: 60_000,
         },
       },

@@ -2,7 +2,7 @@
  * A few attacks for a few rounds, in every test run; `npm run attacks` plays all of them to the end.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { f64FromHex } from "../../schemas/index.ts";
+import { f32FromHex, f64FromHex } from "../../schemas/index.ts";
 import { mobyDick } from "../../workers/local/quick-start.ts";
 import type { Attack } from "./arena/attack.ts";
 import { arenaConfig } from "./arena/config.ts";
@@ -59,7 +59,9 @@ it.each<[Attack, string]>([
   [hugeObject, "no-commit"],
   [lateUpload, "incomplete-upload"],
 ])("$name is caught by its own reason, and nothing of it is ever used: %#", async (attack, code) => {
-  const outcome = outcomeOf(await attacked(attack), clean);
+  const played = await attacked(attack);
+  const outcome = outcomeOf(played, clean);
+  expect(played.rounds.every((round) => round.outcome === "applied")).toBe(true);
   expect(outcome.caughtBy[0]).toBe(code);
   expect(outcome.roundsUntilHarmless).toBe(0);
   expect(outcome.rewardShare).toBe(0);
@@ -69,8 +71,8 @@ it.each<[Attack, string]>([
 it("a spike in a raw tensor is clipped away with the update that carries it", async () => {
   const { rounds, attackers } = await attacked(rawTensorSpike);
   for (const { finished } of rounds) {
-    const used = finished.selection.body.selected.find(({ peer }) => peer === attackers[0]);
-    expect(used === undefined || Buffer.from(used.clip, "hex").readFloatBE() < 1e-20).toBe(true);
+    const settled = finished.close.body.submissions.find(({ peer }) => peer === attackers[0]);
+    expect(f32FromHex(settled?.clip ?? "")).toBeLessThan(1e-20);
   }
 });
 

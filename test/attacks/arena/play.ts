@@ -68,6 +68,12 @@ export interface PlayOptions {
   config?: (config: RunConfig) => RunConfig;
 }
 
+interface LateUpload {
+  /** After everybody else's. */
+  lateMs: number;
+  upload: () => Promise<void>;
+}
+
 /** A peer of the arena. */
 interface Member {
   key: SigningKey;
@@ -285,10 +291,15 @@ class Arena {
     const roster = await this.#read(rosterSchema, keys.roster(world.run, round));
 
     const honest = await this.#trainHonest(round, roster);
-    const late: (() => Promise<void>)[] = [];
+    const late: LateUpload[] = [];
     const sent = await this.#attackersSend(round, roster, acting, honest, late);
     for (const deliver of [...honest.map(({ deliver }) => deliver), ...sent]) await deliver();
-    for (const deliver of late) await deliver();
+    if (late.length > 0) {
+      // All of them together: evaluators would have been at work meanwhile.
+      world.passTime(Math.max(...late.map(({ lateMs }) => lateMs)));
+      await world.decide();
+      for (const { upload } of late) await upload();
+    }
     if ((await world.decide()) === "train") await this.#throughDeadlines();
     await this.#judge(round);
     await this.#step(round);
@@ -354,7 +365,7 @@ class Arena {
     roster: Roster,
     acting: readonly Member[],
     honest: readonly { update: HonestUpdate }[],
-    late: (() => Promise<void>)[],
+    late: LateUpload[],
   ): Promise<(() => Promise<void>)[]> {
     const deliveries: (() => Promise<void>)[] = [];
     for (const member of acting) {
@@ -386,12 +397,7 @@ class Arena {
       const sent = (await this.#attack?.submit?.(scene)) ?? { kind: "nothing" as const };
       if (sent.kind === "nothing") continue;
       const lateMs = "lateSeconds" in sent ? 1_000 * (sent.lateSeconds ?? 0) : 0;
-      const takesLate = (upload: () => Promise<void>) =>
-        void late.push(async () => {
-          this.#world.passTime(lateMs);
-          await this.#world.decide();
-          await upload();
-        });
+      const takesLate = (upload: () => Promise<void>) => void late.push({ lateMs, upload });
       deliveries.push(
         this.#deliveryOf(member, roster, sent, trained, own, lateMs > 0 ? takesLate : undefined),
       );
