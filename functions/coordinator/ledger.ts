@@ -16,6 +16,7 @@ import {
   unreachable,
 } from "../../schemas/index.ts";
 import { evaluatorRecordsAfter } from "./gauntlet/evaluator-trust.ts";
+import { guardFaults } from "./gauntlet/guard.ts";
 import { forfeit, pay } from "./gauntlet/pay.ts";
 import { RECENT_ROUNDS } from "./gauntlet/peer-score.ts";
 import { skillBefore, unrated } from "./gauntlet/rating.ts";
@@ -55,7 +56,14 @@ export function ledgerAfter(previous: Ledger, finished: FinishedRound, settings:
   );
   for (const receipt of receiptsOf(finished).filter(({ peer }) => members.has(peer)))
     entries.set(receipt.peer, entryAfter(entries.get(receipt.peer), finished, settings, receipt));
-  const evaluators = evaluatorRecordsAfter(previous.evaluators, round, selection.body.evaluators);
+  const evaluators = evaluatorRecordsAfter(previous.evaluators, round, [
+    ...selection.body.evaluators,
+    ...guardFaults(finished.manifest.body.guard).map((evaluator) => ({
+      evaluator,
+      confirmed: 0,
+      faults: ["guard"],
+    })),
+  ]);
   return {
     entries: new Map([...entries].sort(([a], [b]) => (a < b ? -1 : 1))),
     evaluators: new Map(evaluators.map((record) => [record.evaluator, record])),

@@ -35,12 +35,13 @@ export function evaluatorRecordsAfter(
 ): EvaluatorRecord[] {
   const next = new Map(before);
   for (const { evaluator, confirmed, faults } of found) {
-    const record = before.get(evaluator);
+    const record = next.get(evaluator);
+    // One bad round is one fault, however many jobs it had: a machine that breaks is not three times as bad.
+    const rounds = new Set([...recentFaults(record, round), ...(faults.length > 0 ? [round] : [])]);
     next.set(evaluator, {
       evaluator,
       confirmed: (record?.confirmed ?? 0) + confirmed,
-      // One bad round is one fault, however many jobs it had: a machine that breaks is not three times as bad.
-      faults: [...recentFaults(record, round), ...(faults.length > 0 ? [round] : [])].slice(-FAULTS_THAT_END),
+      faults: [...rounds].slice(-FAULTS_THAT_END),
     });
   }
   return [...next.values()].sort((a, b) => (a.evaluator < b.evaluator ? -1 : 1));

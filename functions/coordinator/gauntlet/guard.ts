@@ -55,7 +55,9 @@ export function guardOn(
   const refused = looked.length - passed;
   const oneIsEnough = looked.some((one) => one.passed && trust(one.evaluator) === "trusted");
   const wanted = Math.min(standing.length, passed > 0 && refused > 0 ? 3 : oneIsEnough ? 1 : 2);
-  const soFar = looked.length === 0 ? "open" : passed > refused ? "passed" : "refused";
+  // A single refusal must not undo a round while there are others who could be asked.
+  const lone = looked.length === 1 && refused === 1 && standing.length > 1;
+  const soFar = looked.length === 0 || lone ? "open" : passed > refused ? "passed" : "refused";
   return {
     verdict: looked.length < Math.max(1, wanted) ? "open" : soFar,
     soFar,
@@ -68,6 +70,13 @@ export function guardOn(
       passed,
     })),
   };
+}
+
+/** Evaluators that said of a sum what two others deny. */
+export function guardFaults(looked: Manifest["guard"]): string[] {
+  return looked
+    .filter(({ set, passed }) => looked.filter((one) => one.set === set && one.passed !== passed).length >= 2)
+    .map(({ evaluator }) => evaluator);
 }
 
 /** By how much the step makes the mean anchor loss worse, in nats; null: a loss is not finite. */

@@ -128,7 +128,20 @@ describe("a judgement", () => {
       {
         ...includedSubmission(peerId(7)),
         verdict: "late",
+        refusal: { code: "late-commit", committedAt: "", commitBy: "" },
+        clip: null,
+      },
+      {
+        ...includedSubmission(peerId(8)),
+        verdict: "incomplete",
         refusal: { code: "round-closed-early", missingCount: 1 },
+        clip: null,
+      },
+      // Not of the roster.
+      {
+        ...includedSubmission(peerId(9)),
+        verdict: "refused",
+        refusal: { code: "not-in-roster" },
         clip: null,
       },
     ];
@@ -136,11 +149,18 @@ describe("a judgement", () => {
       anchor: [0.1 * (place + 1)],
       owned: peers.map(() => 0.1),
     });
-    const { of, judgements } = judged(evaluateFacts(peers, { gains, close: { submissions } }));
+    const facts = evaluateFacts(peers, { gains, close: { submissions }, roster: peerIds(8) });
+    const { of, judgements } = judged(facts);
     expect([5, 4, 3, 2, 1].map((n) => of(n).place)).toEqual([1, 2, 3, 4, 5]);
     const ratings = [5, 4, 3, 2, 1].map((n) => f64FromHex(of(n).rating.mu));
     expect(ratings).toEqual([...ratings].sort((a, b) => b - a));
     expect(judgements).toHaveLength(5);
+    const [refused, late, ...others] = judgeRound(facts).ratedLast.map(({ peer, rating }) => ({
+      peer,
+      mu: f64FromHex(rating.mu),
+    }));
+    expect([refused?.peer, late?.peer, others]).toEqual([peerId(6), peerId(7), []]);
+    expect(refused?.mu).toBeGreaterThan(late?.mu ?? 0);
   });
 
   it("breaks ties by a draw of this round, so that nobody always wins them", () => {

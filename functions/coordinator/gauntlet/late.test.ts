@@ -18,6 +18,14 @@ describe("a late judgement", () => {
     expect(others).toEqual([]);
   });
 
+  it("says nothing of harm that no trusted evaluator has seen, nor of an update that changes nothing", () => {
+    const unknown = facts([peerId(2)]);
+    const previous = { ...unknown.previous, evaluators: new Map() };
+    expect(forfeitsOf({ ...unknown, previous, evaluators: [peerId(903), peerId(904)] })).toEqual([]);
+    const idle = evaluateFacts(peerIds(3), { gains: () => ({ anchor: [0], owned: [] }) });
+    expect(forfeitsOf(facts([peerId(2)], idle.reports))).toEqual([]);
+  });
+
   it("says nothing about updates that were judged in time, or that nobody has judged since", () => {
     expect(forfeitsOf(facts([peerId(1)]))).toEqual([]);
     expect(forfeitsOf(facts([peerId(2)], []))).toEqual([]);

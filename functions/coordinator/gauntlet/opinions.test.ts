@@ -92,7 +92,11 @@ describe("an opinion on a job", () => {
       faults: [],
       reported: [ann, ben],
     });
-    const three = opinion([{ evaluator: ann, gains: crowned }, { evaluator: ben }, { evaluator: cat }]);
+    const three = opinion([
+      { evaluator: ann, gains: crowned },
+      { evaluator: ben, others: [ann] },
+      { evaluator: cat, others: [ann, ben] },
+    ]);
     expect(three).toMatchObject({
       settled: true,
       disputed: false,
@@ -115,7 +119,26 @@ describe("an opinion on a job", () => {
 
   it("allows for machines that round differently", () => {
     const nearly = (): Gains => ({ anchor: [0.103], owned: [0.152, 0.1] });
-    expect(opinion([{ evaluator: ann }, { evaluator: ben, gains: nearly }]).confirmed).toEqual([ann, ben]);
+    const two = [{ evaluator: ann }, { evaluator: ben, gains: nearly, others: [ann] }];
+    expect(opinion(two).confirmed).toEqual([ann, ben]);
+  });
+
+  it("allows for any figures of an update that both find harmful: losses of a broken model repeat badly", () => {
+    const broken = (loss: number) => (_: string, place: number) =>
+      place === 0 ? { anchor: [loss], owned: [loss, loss] } : good();
+    const two = opinion([
+      { evaluator: ann, gains: broken(-40) },
+      { evaluator: ben, gains: broken(-70), others: [ann] },
+    ]);
+    expect(two).toMatchObject({ settled: true, confirmed: [ann, ben], faults: [] });
+    const one = opinion([{ evaluator: ann, gains: broken(-40) }, { evaluator: ben }]);
+    expect(one.disputed).toBe(true);
+  });
+
+  it("counts without confirming anybody where nobody tried what the other drew for itself", () => {
+    const two = opinion([{ evaluator: ann }, { evaluator: ben }]);
+    expect(two).toMatchObject({ settled: true, confirmed: [] });
+    expect(two.counted).toHaveLength(2);
   });
 
   it("does not hear one that was found wrong three times in a hundred rounds, until that is long ago", () => {

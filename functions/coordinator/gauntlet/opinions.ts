@@ -94,7 +94,7 @@ export function opinionOn(job: Job, reports: readonly StoredReport[], rules: Opi
     job,
     gains: counted.length === 0 ? null : medianGains(counted.map((one) => one.gains)),
     counted: counted.map(({ stored }) => stored),
-    confirmed: majority && agreeing.length > 1 ? agreeing.map(({ stored }) => stored.evaluator) : [],
+    confirmed: majority ? confirmedIn(agreeing, rules) : [],
     faults,
     settled,
     disputed: differing.length > 0 && !majority,
@@ -171,20 +171,46 @@ function largestAgreement<One extends ReadReport & { stored: StoredReport }>(
   return largest;
 }
 
+/**
+ * Evaluators whose word another one can vouch for: who agrees on the job's sequences alone may have copied. Where there are no
+ * private sequences that has to do.
+ */
+function confirmedIn(
+  agreeing: readonly (ReadReport & { stored: StoredReport })[],
+  { privateSequences }: OpinionRules,
+): string[] {
+  const name = (one: { stored: StoredReport }) => one.stored.evaluator;
+  return agreeing
+    .filter((one) =>
+      agreeing.some(
+        (other) =>
+          other !== one && (privateSequences === 0 || one.own.has(name(other)) || other.own.has(name(one))),
+      ),
+    )
+    .map(name);
+}
+
 function agree(one: ReadReport, other: ReadReport, tolerance: number): boolean {
   if (!isSame(one.base, other.base, BASE_TOLERANCE)) return false;
-  if (!areSame(measures(one.gains), measures(other.gains), tolerance)) return false;
+  // What both find harmful is refused, by however much: losses of a broken model repeat badly.
+  const harmful = (report: ReadReport, update: number) => mean(report.gains.anchor[update] ?? []) < 0;
+  const updates = [...one.gains.anchor.keys()].filter((p) => !harmful(one, p) || !harmful(other, p));
+  const alike = (some: (update: number) => number[], others: (update: number) => number[]) =>
+    updates.every((p) => areSame(some(p), others(p), tolerance));
+  const figures = (report: ReadReport) => (p: number) => measures(report.gains, p);
+  if (!alike(figures(one), figures(other))) return false;
   // What one drew for itself the other has checked, if it came later: a copied or invented report shows here.
   return [...one.own].every(([evaluator, mine]) => {
     const checked = other.own.get(evaluator);
     if (checked === undefined) return true;
-    return isSame(mine.base, checked.base, BASE_TOLERANCE) && areSame(mine.gains, checked.gains, tolerance);
+    const gain = (gains: readonly number[]) => (p: number) => [gains[p] ?? Number.NaN];
+    return isSame(mine.base, checked.base, BASE_TOLERANCE) && alike(gain(mine.gains), gain(checked.gains));
   });
 }
 
-/** Every figure that a judgement rests on. */
-function measures({ anchor, owned }: JobGains): number[] {
-  return [...anchor.map(mean), ...owned.flatMap((row) => row.map(mean))];
+/** Every figure that the judgement of one update rests on: its gain on the anchor, then on each owner's part. */
+function measures({ anchor, owned }: JobGains, update: number): number[] {
+  return [mean(anchor[update] ?? []), ...(owned[update] ?? []).map(mean)];
 }
 
 function areSame(some: readonly number[], others: readonly number[], tolerance: number): boolean {
