@@ -29,27 +29,29 @@ export {
   type TensorPart,
   type UpdateLayout,
 } from "./layout.ts";
-export { KEEP_COUNTS, type KeepCount } from "./record.ts";
+export { KEEP_COUNTS, type KeepCount, recordFormat } from "./record.ts";
 export { type AggregateEntry, type AggregateInput, aggregateSizeBytes, type ParsedAggregate } from "./sla.ts";
 
 /**
- * The fastest codec present: native where the addon loads and agrees with the reference, else TypeScript.
- * The variable OUTERLOOP_CODEC (`native` or `typescript`) or `options.backend` forces one.
+ * The fastest codec present: native where the addon loads and agrees with the reference, else the reference in TypeScript.
+ * The variable OUTERLOOP_CODEC (`native` or `reference`) or `options.backend` forces one.
  *
  * @throws `native-codec-unavailable` where native is forced and cannot be had; `invalid-setting`.
  */
 export function loadCodec(options: { backend?: Backend } = {}): Codec {
+  return createCodec(loadKernels(options));
+}
+
+/** Its kernels, for whoever works on bare records; chosen, and errors, as for {@link loadCodec}. */
+export function loadKernels(options: { backend?: Backend } = {}): Kernels {
   const wanted = options.backend ?? process.env.OUTERLOOP_CODEC ?? "";
-  if (!["", "native", "typescript"].includes(wanted)) {
-    throw new OuterloopError(
-      "invalid-setting",
-      `OUTERLOOP_CODEC must be native or typescript, not ${wanted}`,
-    );
+  if (!["", "native", "reference"].includes(wanted)) {
+    throw new OuterloopError("invalid-setting", `OUTERLOOP_CODEC must be native or reference, not ${wanted}`);
   }
-  if (wanted === "typescript") return createCodec(referenceKernels);
+  if (wanted === "reference") return referenceKernels;
   native ??= tryNative();
-  if ("kernels" in native) return createCodec(native.kernels);
-  if (wanted === "") return createCodec(referenceKernels);
+  if ("kernels" in native) return native.kernels;
+  if (wanted === "") return referenceKernels;
   throw new OuterloopError("native-codec-unavailable", native.note);
 }
 

@@ -9,7 +9,7 @@ import { addScaled, decode, findInvalid, recordNorms } from "./decode.ts";
 import { type KeepCount, recordFormat } from "./record.ts";
 
 /** Which implementation does the bulk work. */
-export type Backend = "native" | "typescript";
+export type Backend = "native" | "reference";
 
 /**
  * Each function works on one tensor part whose chunks are whole but for the last. All results are byte-identical
@@ -43,7 +43,7 @@ export interface Kernels {
 
 /** The readable implementation: oracle of every other one, and what runs where no addon can be loaded. */
 export const referenceKernels: Kernels = {
-  backend: "typescript",
+  backend: "reference",
   findNonFinite,
   compress: (delta, error, beta, k, records) => compress(delta, error, beta, recordFormat(k), records),
   findInvalid: (records, k, elements, peers) => findInvalid(records, recordFormat(k), elements, peers),

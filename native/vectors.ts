@@ -145,7 +145,7 @@ function sha256(array: Uint8Array | Float32Array): string {
 }
 
 if (import.meta.main) {
-  for (const [name, bytes] of buildVectors(loadCodec({ backend: "typescript" }))) {
+  for (const [name, bytes] of buildVectors(loadCodec({ backend: "reference" }))) {
     const file = new URL(name, VECTORS);
     mkdirSync(dirname(file.pathname), { recursive: true });
     writeFileSync(file, bytes);

@@ -12,7 +12,7 @@ export const runResult = z.strictObject({
   run: runId,
   /** Folder of the bucket. */
   bucket: z.string(),
-  codec: z.enum(["native", "typescript"]),
+  codec: z.enum(["native", "reference"]),
   wallSeconds: secondsOf,
   peers: z.array(
     z.strictObject({

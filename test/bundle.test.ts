@@ -316,7 +316,7 @@ describe("a function as it is deployed", () => {
     const filter = (path: string) => !path.includes("prebuilds");
     await cp(join(root, "shards"), folder, { recursive: true, filter });
     const log = await (await started("shards", {}, folder)).stop();
-    expect(readyLine(log)).toMatchObject({ codec: "typescript" });
+    expect(readyLine(log)).toMatchObject({ codec: "reference" });
     const message = expect.stringMatching(/8 times the processor time .*Cannot find module.*outerloop\.node/);
     expect(log).toContainEqual(expect.objectContaining({ level: "WARN", message }));
   });

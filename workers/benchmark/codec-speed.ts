@@ -49,9 +49,9 @@ function nativeCodec(): Codec | null {
 
 export function measureCodec({ k, repeats, layout, memoryPass }: CodecSpeedOptions): CodecSpeed {
   const native = nativeCodec();
-  const typescript = loadCodec({ backend: "typescript" });
-  const codecs = native === null ? [typescript] : [typescript, native];
-  const input = prepare(native ?? typescript, layout, k);
+  const reference = loadCodec({ backend: "reference" });
+  const codecs = native === null ? [reference] : [reference, native];
+  const input = prepare(native ?? reference, layout, k);
   const seconds = { compress: new Samples(), aggregate: new Samples(), parse: new Samples() };
   const shares: number[] = [];
 
@@ -108,7 +108,7 @@ class Samples {
   }
 
   operation(unit: CodecOperation["unit"], units: number): CodecOperation {
-    const typescript = this.#seconds.get("typescript") ?? [];
+    const typescript = this.#seconds.get("reference") ?? [];
     const native = this.#seconds.get("native");
     const nanoseconds = (seconds: readonly number[]) =>
       spreadOf(seconds.map((value) => (1e9 * value) / units));

@@ -11,6 +11,8 @@ import type { SourceOptions } from "./source.ts";
 export interface Command {
   summary: string;
   options: Record<string, OptionSpec>;
+  /** The option that a first word without dashes is the value of. */
+  positional?: string;
   /** Modules are loaded by the command that needs them: `status` must not wait for a training runtime. */
   run: (values: Values) => Promise<number>;
 }

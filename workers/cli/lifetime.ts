@@ -50,16 +50,21 @@ export async function runUntilStopped(command: (signal: AbortSignal) => Promise<
 
 /**
  * Runs a command that is over soon and leaves nothing half-done: a signal ends its process, as it does by itself. Whatever
- * a person can mend is one line on stderr; a fault of ours keeps its stack.
+ * a person can mend is one line on stderr; a fault of ours keeps its stack. `misused`: an error that is bad usage for this
+ * command.
  */
-export async function runToEnd(command: () => Promise<unknown>): Promise<number> {
+export async function runToEnd(
+  command: () => Promise<unknown>,
+  { misused }: { misused?: string } = {},
+): Promise<number> {
   const onDisconnect = () => process.exit(INTERRUPTED);
   process.stdout.on("error", onDisconnect);
   try {
     await command();
     return 0;
   } catch (error) {
-    return explain(error);
+    const status = explain(error);
+    return misused !== undefined && isOuterloopError(error, misused) ? MISUSED : status;
   } finally {
     process.stdout.off("error", onDisconnect);
   }

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { isOuterloopError } from "../../schemas/index.ts";
 import { readArguments, UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
+import { codecDecode, codecEncode, codecInspect } from "./commands/codec.ts";
 import { coordinator } from "./commands/coordinator.ts";
 import { doctor } from "./commands/doctor.ts";
 import { evaluator } from "./commands/evaluator.ts";
@@ -35,6 +36,9 @@ const commands: Record<string, Command> = {
   "run create": runCreate,
   "run control": runControl,
   key,
+  "codec encode": codecEncode,
+  "codec decode": codecDecode,
+  "codec inspect": codecInspect,
   simulate,
 };
 
@@ -54,13 +58,18 @@ export async function main(argv: string[]): Promise<number> {
   }
   if (args.includes("--help") || args.includes("-h")) return help(name);
   try {
-    return await command.run(readArguments(args, command.options));
+    return await command.run(readArguments(named(command, args), command.options));
   } catch (error) {
     const misused = error instanceof UsageError || isOuterloopError(error, "invalid-option");
     if (!misused) throw error;
     process.stderr.write(`outerloop ${name}: ${oneLine(error.message)}\n`);
     return MISUSED;
   }
+}
+
+/** The arguments with the name of the option that may be left out. */
+function named({ positional }: Command, args: string[]): string[] {
+  return positional !== undefined && args[0]?.startsWith("-") === false ? [`--${positional}`, ...args] : args;
 }
 
 /** A command has one word, or two. */

@@ -1,0 +1,74 @@
+/**
+ * What an SLC1 object says of itself: for tools that look at one without knowing the run it is of.
+ *
+ * @module
+ */
+import { OuterloopError } from "../schemas/errors.ts";
+import { toHex } from "../schemas/primitives.ts";
+import type { Expected } from "./container-head.ts";
+import { CHUNK, type ShardLayout, type TensorPart } from "./layout.ts";
+import { KEEP_COUNTS } from "./record.ts";
+
+const HEADER_BYTES = 64;
+const ENTRY_BYTES = 32;
+
+/**
+ * The expectation that an object meets if it is sound. Nothing is believed by it: parsing with it compares every field,
+ * but the schema id, with one another and with the data. Tensors have no names in an object: they are numbered.
+ *
+ * @throws `invalid-container` for what is no SLC1 object, or too short for its own tables.
+ */
+export function expectationOf(bytes: Uint8Array): Expected {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (view.length < HEADER_BYTES || view.toString("latin1", 0, 4) !== "SLC1")
+    throw invalid(
+      `expected an SLC1 object of at least ${HEADER_BYTES} bytes, got ${view.length} bytes that begin with ${toHex(view.subarray(0, 4))}`,
+    );
+  const k = KEEP_COUNTS.find((one) => Math.log2(one) === view.readUInt8(33));
+  if (k === undefined) throw invalid(`log2 of k is ${view.readUInt8(33)}, expected 4 to 8`);
+  const count = view.readUInt32LE(12);
+  if (view.length < HEADER_BYTES + ENTRY_BYTES * count)
+    throw invalid(`${count} tensor parts do not fit into ${view.length} bytes`);
+
+  const parts: TensorPart[] = [];
+  let [elements, chunks, rawElements] = [0, 0, 0];
+  for (let tensor = 0; tensor < count; tensor++) {
+    const at = HEADER_BYTES + ENTRY_BYTES * tensor;
+    const own = Number(view.readBigUInt64LE(at + 8));
+    const raw = view.readUInt8(at + 23) === 1;
+    const part: TensorPart = {
+      tensor,
+      first: elements,
+      elements: own,
+      chunks: raw ? 0 : Math.ceil(own / CHUNK),
+      raw,
+      firstChunk: chunks,
+      firstRaw: rawElements,
+    };
+    parts.push(part);
+    elements += own;
+    chunks += part.chunks;
+    rawElements += raw ? own : 0;
+    // Whatever holds so many elements is larger than this object; numbers beyond are no longer exact.
+    if (elements > CHUNK * view.length)
+      throw invalid(`tensor part ${tensor} has ${own} elements: more than ${view.length} bytes can hold`);
+  }
+  const number = view.readUInt16LE(38);
+  const shards: ShardLayout[] = [];
+  shards[number] = { number, first: 0, elements, chunks, rawElements, parts };
+  return {
+    layout: {
+      tensors: parts.map((part) => ({ name: `${part.tensor}`, shape: [part.elements] })),
+      parameters: elements,
+      schemaDigest: toHex(view.subarray(48, 56)).padEnd(64, "0"),
+      shards,
+    },
+    shard: number,
+    round: view.readUInt32LE(40),
+    k,
+  };
+}
+
+function invalid(message: string): OuterloopError {
+  return new OuterloopError("invalid-container", message);
+}
