@@ -1,112 +1,79 @@
 // The native kernels of codec.ts on plain node_api.h. Every argument is checked here: a wrong one is a TypeError,
 // and no bytes, however hostile, lead outside the arrays given.
-#include "aggregate.h"
 #include "arguments.h"
-#include "compress.h"
+#include "kernels.h"
 
 namespace {
 
 using outerloop::Array;
 using outerloop::Call;
-using outerloop::kChunk;
-using outerloop::Record;
+using outerloop::KernelTable;
+using outerloop::TableOf;
 
-// Carries a supported k to a kernel as a compile-time constant.
-template <int kKeep>
-struct Keep {
-  static constexpr int kValue = kKeep;
-};
-
-template <class Kernel>
-void Dispatch(Call& call, size_t k, Kernel kernel) {
-  switch (k) {
-    case 16: return kernel(Keep<16>());
-    case 32: return kernel(Keep<32>());
-    case 64: return kernel(Keep<64>());
-    case 128: return kernel(Keep<128>());
-    case 256: return kernel(Keep<256>());
-    default: call.Require(false, "k must be 16, 32, 64, 128 or 256");
-  }
-}
+constexpr size_t kChunk = 4096;  // elements
 
 constexpr const char* kRecordsMessage = "records must be a Uint8Array";
-constexpr const char* kKeepMessage = "k must be a number";
 constexpr const char* kSizeMessage = "records must hold one record per chunk and peer";
 
+// The kernels of the k that is the next argument, on the instruction set that the function was made for.
+const KernelTable* TableArgument(Call& call) {
+  const size_t k = call.Count("k must be a number");
+  const KernelTable* table = call.ok() ? reinterpret_cast<TableOf>(call.data())(k) : nullptr;
+  call.Require(table != nullptr, "k must be 16, 32, 64, 128 or 256");
+  return table;
+}
+
 // True where `records` holds exactly one record per chunk and peer. Divides, because a product could wrap.
-template <int kKeep>
-bool HoldsRecords(const Array<uint8_t>& records, size_t elements, size_t peers) {
-  const size_t count = records.length / Record<kKeep>::kBytes;
-  if (records.length % Record<kKeep>::kBytes != 0) return false;
+bool HoldsRecords(const KernelTable& table, const Array<uint8_t>& records, size_t elements, size_t peers) {
+  const size_t count = records.length / table.record_bytes;
+  if (records.length % table.record_bytes != 0) return false;
   const size_t chunks = elements / kChunk + (elements % kChunk != 0);
   if (chunks == 0 || peers == 0) return count == 0;
   return count % peers == 0 && count / peers == chunks;
 }
 
-// findNonFinite(delta, error, beta)
-napi_value FindNonFinite(napi_env env, napi_callback_info info) {
-  Call call(env, info);
-  const auto delta = call.ArrayOf<float>("delta must be a Float32Array");
-  const auto error = call.ArrayOf<float>("error must be a Float32Array");
-  const float beta = call.Float("beta must be a number");
-  call.Require(delta.length == error.length, "delta and error must have equal length");
-  if (!call.ok()) return nullptr;
-  return call.Return(outerloop::FindNonFinite(delta.data, error.data, beta, delta.length));
-}
-
-// compress(delta, error, beta, k, records)
+// compress(delta, error, next, beta, k, records)
 napi_value Compress(napi_env env, napi_callback_info info) {
   Call call(env, info);
   const auto delta = call.ArrayOf<float>("delta must be a Float32Array");
   const auto error = call.ArrayOf<float>("error must be a Float32Array");
+  const auto next = call.ArrayOf<float>("next must be a Float32Array");
   const float beta = call.Float("beta must be a number");
-  const size_t k = call.Count(kKeepMessage);
+  const KernelTable* table = TableArgument(call);
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
-  call.Require(delta.length == error.length, "delta and error must have equal length");
-  call.Require(!Overlap(delta, error) && !Overlap(delta, records) && !Overlap(error, records),
-               "delta, error and records must not share memory");
+  call.Require(delta.length == error.length && delta.length == next.length,
+               "delta, error and next must have equal length");
+  call.Require(!Overlap(delta, next) && !Overlap(error, next) && !Overlap(delta, records) &&
+                   !Overlap(error, records) && !Overlap(next, records),
+               "next and records must share memory with nothing");
   if (!call.ok()) return nullptr;
-  Dispatch(call, k, [&](auto keep) {
-    constexpr int kKeep = decltype(keep)::kValue;
-    call.Require(HoldsRecords<kKeep>(records, delta.length, 1), kSizeMessage);
-    if (!call.ok()) return;
-    outerloop::Compressor<kKeep>().Compress(delta.data, error.data, beta, delta.length, records.data);
-  });
-  return nullptr;
+  call.Require(HoldsRecords(*table, records, delta.length, 1), kSizeMessage);
+  if (!call.ok()) return nullptr;
+  return call.Return(table->compress(delta.data, error.data, next.data, beta, delta.length, records.data));
 }
 
 // findInvalid(records, k, elements, peers)
 napi_value FindInvalid(napi_env env, napi_callback_info info) {
   Call call(env, info);
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
-  const size_t k = call.Count(kKeepMessage);
+  const KernelTable* table = TableArgument(call);
   const size_t elements = call.Count("elements must be a whole number");
   const size_t peers = call.Count("peers must be a whole number");
   if (!call.ok()) return nullptr;
-  ptrdiff_t found = -1;
-  Dispatch(call, k, [&](auto keep) {
-    constexpr int kKeep = decltype(keep)::kValue;
-    call.Require(HoldsRecords<kKeep>(records, elements, peers), kSizeMessage);
-    if (call.ok()) found = outerloop::FindInvalid<kKeep>(records.data, elements, peers);
-  });
-  return call.ok() ? call.Return(found) : nullptr;
+  call.Require(HoldsRecords(*table, records, elements, peers), kSizeMessage);
+  if (!call.ok()) return nullptr;
+  return call.Return(table->find_invalid(records.data, elements, peers));
 }
 
 // recordNorms(records, k, norms)
 napi_value RecordNorms(napi_env env, napi_callback_info info) {
   Call call(env, info);
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
-  const size_t k = call.Count(kKeepMessage);
+  const KernelTable* table = TableArgument(call);
   const auto norms = call.ArrayOf<double>("norms must be a Float64Array");
   if (!call.ok()) return nullptr;
-  Dispatch(call, k, [&](auto keep) {
-    constexpr int kKeep = decltype(keep)::kValue;
-    call.Require(HoldsRecords<kKeep>(records, norms.length * kChunk, 1), kSizeMessage);
-    if (!call.ok()) return;
-    for (size_t chunk = 0; chunk < norms.length; chunk++) {
-      norms.data[chunk] = Record<kKeep>::SquaredNorm(records.data + chunk * Record<kKeep>::kBytes);
-    }
-  });
+  call.Require(HoldsRecords(*table, records, norms.length * kChunk, 1), kSizeMessage);
+  if (call.ok()) table->record_norms(records.data, norms.data, norms.length);
   return nullptr;
 }
 
@@ -114,14 +81,11 @@ napi_value RecordNorms(napi_env env, napi_callback_info info) {
 napi_value Decode(napi_env env, napi_callback_info info) {
   Call call(env, info);
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
-  const size_t k = call.Count(kKeepMessage);
+  const KernelTable* table = TableArgument(call);
   const auto out = call.ArrayOf<float>("out must be a Float32Array");
   if (!call.ok()) return nullptr;
-  Dispatch(call, k, [&](auto keep) {
-    constexpr int kKeep = decltype(keep)::kValue;
-    call.Require(HoldsRecords<kKeep>(records, out.length, 1), kSizeMessage);
-    if (call.ok()) outerloop::Decode<kKeep>(records.data, out.data, out.length);
-  });
+  call.Require(HoldsRecords(*table, records, out.length, 1), kSizeMessage);
+  if (call.ok()) table->decode(records.data, out.data, out.length);
   return nullptr;
 }
 
@@ -129,15 +93,12 @@ napi_value Decode(napi_env env, napi_callback_info info) {
 napi_value AddScaled(napi_env env, napi_callback_info info) {
   Call call(env, info);
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
-  const size_t k = call.Count(kKeepMessage);
+  const KernelTable* table = TableArgument(call);
   const float factor = call.Float("factor must be a number");
   const auto out = call.ArrayOf<float>("out must be a Float32Array");
   if (!call.ok()) return nullptr;
-  Dispatch(call, k, [&](auto keep) {
-    constexpr int kKeep = decltype(keep)::kValue;
-    call.Require(HoldsRecords<kKeep>(records, out.length, 1), kSizeMessage);
-    if (call.ok()) outerloop::AddScaled<kKeep>(records.data, factor, out.data, out.length);
-  });
+  call.Require(HoldsRecords(*table, records, out.length, 1), kSizeMessage);
+  if (call.ok()) table->add_scaled(records.data, factor, out.data, out.length);
   return nullptr;
 }
 
@@ -145,42 +106,53 @@ napi_value AddScaled(napi_env env, napi_callback_info info) {
 napi_value Aggregate(napi_env env, napi_callback_info info) {
   Call call(env, info);
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
-  const size_t k = call.Count(kKeepMessage);
+  const KernelTable* table = TableArgument(call);
   const auto coefficients = call.ArrayOf<float>("coefficients must be a Float32Array");
   const float alpha = call.Float("alpha must be a number");
   const auto theta = call.ArrayOf<float>("theta must be a Float32Array");
   const auto next = call.ArrayOf<float>("next must be a Float32Array");
   call.Require(theta.length == next.length, "theta and next must have equal length");
   if (!call.ok()) return nullptr;
-  ptrdiff_t found = -1;
-  Dispatch(call, k, [&](auto keep) {
-    constexpr int kKeep = decltype(keep)::kValue;
-    call.Require(HoldsRecords<kKeep>(records, theta.length, coefficients.length), kSizeMessage);
-    if (!call.ok()) return;
-    found = outerloop::Aggregate<kKeep>(records.data, coefficients.data, coefficients.length, alpha, theta.data, next.data,
-                             theta.length);
-  });
-  return call.ok() ? call.Return(found) : nullptr;
+  call.Require(HoldsRecords(*table, records, theta.length, coefficients.length), kSizeMessage);
+  if (!call.ok()) return nullptr;
+  return call.Return(table->aggregate(records.data, coefficients.data, coefficients.length, alpha, theta.data,
+                                      next.data, theta.length));
 }
 
-}  // namespace
-
-NAPI_MODULE_INIT() {
+// exports[name] = the kernels of one instruction set.
+bool Export(napi_env env, napi_value exports, const char* name, TableOf table_of) {
   const struct {
     const char* name;
     napi_callback function;
   } kernels[] = {
-      {"findNonFinite", FindNonFinite}, {"compress", Compress},   {"findInvalid", FindInvalid},
-      {"recordNorms", RecordNorms},     {"decode", Decode},       {"addScaled", AddScaled},
-      {"aggregate", Aggregate},
+      {"compress", Compress}, {"findInvalid", FindInvalid}, {"recordNorms", RecordNorms},
+      {"decode", Decode},     {"addScaled", AddScaled},     {"aggregate", Aggregate},
   };
+  napi_value set;
+  if (napi_create_object(env, &set) != napi_ok) return false;
   for (const auto& kernel : kernels) {
     napi_value function;
-    if (napi_create_function(env, kernel.name, NAPI_AUTO_LENGTH, kernel.function, nullptr, &function) != napi_ok ||
-        napi_set_named_property(env, exports, kernel.name, function) != napi_ok) {
-      napi_throw_error(env, nullptr, "outerloop: the addon could not register its functions");
-      return nullptr;
-    }
+    void* data = reinterpret_cast<void*>(table_of);
+    if (napi_create_function(env, kernel.name, NAPI_AUTO_LENGTH, kernel.function, data, &function) != napi_ok ||
+        napi_set_named_property(env, set, kernel.name, function) != napi_ok)
+      return false;
+  }
+  return napi_set_named_property(env, exports, name, set) == napi_ok;
+}
+
+}  // namespace
+
+// { portable, avx2? }: a set of kernels for each instruction set that this processor has.
+NAPI_MODULE_INIT() {
+  bool complete = Export(env, exports, "portable", outerloop::portable::TableFor);
+#ifdef OUTERLOOP_HAS_AVX2
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+      __builtin_cpu_supports("popcnt"))
+    complete = complete && Export(env, exports, "avx2", outerloop::avx2::TableFor);
+#endif
+  if (!complete) {
+    napi_throw_error(env, nullptr, "outerloop: the addon could not register its functions");
+    return nullptr;
   }
   return exports;
 }

@@ -13,14 +13,24 @@ import { KEEP_COUNTS, type KeepCount, recordFormat } from "./record.ts";
 /** Where `build.mjs` puts the addon of this machine; a bundle has the same folder one level above its modules. */
 const ADDON = new URL(`../prebuilds/${process.platform}-${process.arch}/outerloop.node`, import.meta.url);
 
+/** What the addon exports: kernels for each instruction set that this processor has. */
+type Addon = Record<"portable", AddonKernels> & Partial<Record<"avx2", AddonKernels>>;
+type AddonKernels = Omit<Kernels, "backend">;
+
 /**
- * Loads the addon of this machine and checks it.
+ * Loads the addon of this machine and checks it: the kernels of the best instruction set first.
  *
  * @throws whatever the loader throws; `native-codec-differs` where its results are not those of the reference.
  */
-export function loadAddon(): Kernels {
-  const addon: Omit<Kernels, "backend"> = createRequire(import.meta.url)(fileURLToPath(ADDON));
-  const kernels: Kernels = { ...addon, backend: "native" };
+export function loadAddon(): [Kernels, ...Kernels[]] {
+  const { portable, avx2 }: Addon = createRequire(import.meta.url)(fileURLToPath(ADDON));
+  const sets = [avx2, portable].filter((one) => one !== undefined);
+  const all = sets.map((kernels): Kernels => ({ ...kernels, backend: "native" }));
+  for (const kernels of all) check(kernels);
+  return all as [Kernels, ...Kernels[]];
+}
+
+function check(kernels: Kernels): void {
   for (const k of KEEP_COUNTS) {
     const native = exercise(kernels, k);
     if (exercise(referenceKernels, k).every((bytes, i) => bytes.equals(native[i] as Buffer))) continue;
@@ -29,7 +39,6 @@ export function loadAddon(): Kernels {
       `the addon gives other bytes than the reference at k = ${k}`,
     );
   }
-  return kernels;
 }
 
 /** Runs every kernel on one whole chunk and a short tail, and returns all that came out. */
@@ -43,15 +52,15 @@ function exercise(kernels: Kernels, k: KeepCount): Buffer[] {
   const norms = new Float64Array(chunks);
   const dense = new Float32Array(elements);
   const next = new Float32Array(elements);
-  const found = [kernels.findNonFinite(delta, error, beta)];
-  kernels.compress(delta, error, beta, k, records);
+  const after = new Float32Array(elements);
+  const found = [kernels.compress(delta, error, after, beta, k, records)];
   found.push(kernels.findInvalid(records, k, elements, 1), kernels.findInvalid(records, k, CHUNK + 1, 1));
   kernels.recordNorms(records, k, norms);
   kernels.decode(records, k, dense);
   const sum = dense.slice();
   kernels.addScaled(records, k, -0.5, sum);
   found.push(kernels.aggregate(records, k, Float32Array.of(0.7), alpha, delta, next));
-  return [error, records, norms, dense, sum, next, Int32Array.from(found)].map((array) =>
+  return [after, records, norms, dense, sum, next, Int32Array.from(found)].map((array) =>
     Buffer.from(array.buffer, array.byteOffset, array.byteLength),
   );
 }

@@ -1,8 +1,9 @@
 // Reading records in bulk and the outer step: the twin of decode.ts and aggregate.ts.
 #pragma once
+#include "lanes.h"
 #include "record.h"
 
-namespace outerloop {
+namespace outerloop::OUTERLOOP_ISA {
 
 inline int ElementsOfChunk(size_t elements, int chunk) {
   const size_t left = elements - static_cast<size_t>(chunk) * kChunk;
@@ -56,7 +57,7 @@ template <int kKeep>
 ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t peers, float alpha,
                     const float* theta, float* next, size_t elements) {
   ptrdiff_t non_finite = -1;
-  float sum[kChunk];
+  alignas(64) float sum[kChunk];
   for (int chunk = 0; chunk < ChunksOf(elements); chunk++) {
     memset(sum, 0, sizeof sum);
     for (size_t peer = 0; peer < peers; peer++, records += Record<kKeep>::kBytes) {
@@ -66,19 +67,28 @@ ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t pe
     }
     const size_t first = static_cast<size_t>(chunk) * kChunk;
     const int count = ElementsOfChunk(elements, chunk);
-    int32_t largest = 0;
-    for (int i = 0; i < count; i++) {
-      const float step = alpha * sum[i];
-      const float result = theta[first + i] - step;
-      next[first + i] = result;
-      largest = Key(result) > largest ? Key(result) : largest;
-    }
-    if (non_finite >= 0 || largest < static_cast<int32_t>(kInfinityKey)) continue;
+    Ints largest = {};
     int i = 0;
-    while (IsFinite(next[first + i])) i++;
+    for (; i + kLanes <= count; i += kLanes) {
+      const Floats step = Load(sum + i) * alpha;
+      const Floats result = Load(theta + first + i) - step;
+      Store(sum + i, result);
+      largest = Max(largest, Keys(result));
+    }
+    int32_t largest_key = Largest(largest);
+    for (; i < count; i++) {
+      const float step = alpha * sum[i];
+      sum[i] = theta[first + i] - step;
+      largest_key = Key(sum[i]) > largest_key ? Key(sum[i]) : largest_key;
+    }
+    Stream(next + first, sum, count);
+    if (non_finite >= 0 || largest_key < static_cast<int32_t>(kInfinityKey)) continue;
+    i = 0;
+    while (IsFinite(sum[i])) i++;
     non_finite = static_cast<ptrdiff_t>(first) + i;
   }
+  FinishStreams();
   return non_finite;
 }
 
-}  // namespace outerloop
+}  // namespace outerloop::OUTERLOOP_ISA

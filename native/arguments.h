@@ -40,8 +40,11 @@ bool Overlap(const Array<T>& a, const Array<U>& b) {
 class Call {
  public:
   Call(napi_env env, napi_callback_info info) : env_(env) {
-    Require(napi_get_cb_info(env, info, &count_, arguments_, nullptr, nullptr) == napi_ok, "no arguments");
+    Require(napi_get_cb_info(env, info, &count_, arguments_, nullptr, &data_) == napi_ok, "no arguments");
   }
+
+  // What the function was made with.
+  void* data() const { return data_; }
 
   bool ok() const { return ok_; }
 
@@ -98,6 +101,7 @@ class Call {
   napi_value arguments_[kMaxArguments] = {nullptr};
   size_t count_ = kMaxArguments;
   size_t next_ = 0;
+  void* data_ = nullptr;
   bool ok_ = true;
 };
 

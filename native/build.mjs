@@ -14,10 +14,17 @@ const crossCompilers = {
   "linux-x64": { command: "x86_64-linux-gnu-g++", package: "g++-x86-64-linux-gnu" },
 };
 
+const flags = "-fPIC -O3 -std=c++17 -ffp-contract=off -fvisibility=hidden".split(" ");
+
 const here = dirname(fileURLToPath(import.meta.url));
 const machine = `${process.platform}-${process.arch}`;
 const named = optionOf("--target");
 const target = named ?? machine;
+// The kernels are compiled once for each; addon.cc looks which of them the processor has.
+const instructionSets = [
+  { name: "portable", flags: [] },
+  ...(target.endsWith("-x64") ? [{ name: "avx2", flags: "-mavx2 -mbmi -mbmi2 -mpopcnt".split(" ") }] : []),
+];
 const folder = join(here, "..", "prebuilds", target);
 const addon = join(folder, "outerloop.node"); // where addon.ts looks
 
@@ -42,19 +49,31 @@ function build() {
   const compiler = findCompiler();
   mkdirSync(folder, { recursive: true });
   const unfinished = `${addon}.${process.pid}.tmp`;
-  const flags = "-shared -fPIC -O3 -std=c++17 -ffp-contract=off -fvisibility=hidden".split(" ");
-  if (process.platform === "darwin" && target === machine) flags.push("-undefined", "dynamic_lookup");
-  try {
-    const { status, stderr } = spawnSync(
-      compiler,
-      [...flags, "-I", headers, "-o", unfinished, join(here, "addon.cc")],
-      { encoding: "utf8" },
-    );
+  const objects = instructionSets.map(({ name }) => `${unfinished}.${name}.o`);
+  const run = (...args) => {
+    const { status, stderr } = spawnSync(compiler, [...flags, ...args], { encoding: "utf8" });
     const firstError = stderr?.split("\n").find((line) => line.includes("error")) ?? "no message";
     if (status !== 0) throw new Error(`${compiler} failed: ${firstError.trim()}`);
+  };
+  try {
+    for (const [i, { name, flags: own }] of instructionSets.entries())
+      run(...own, `-DOUTERLOOP_ISA=${name}`, "-c", join(here, "kernels.cc"), "-o", objects[i]);
+    const has = instructionSets.map(({ name }) => `-DOUTERLOOP_HAS_${name.toUpperCase()}`);
+    const undefinedSymbols = target.startsWith("darwin") ? ["-undefined", "dynamic_lookup"] : [];
+    run(
+      "-shared",
+      ...undefinedSymbols,
+      ...has,
+      "-I",
+      headers,
+      join(here, "addon.cc"),
+      ...objects,
+      "-o",
+      unfinished,
+    );
     renameSync(unfinished, addon);
   } finally {
-    rmSync(unfinished, { force: true });
+    for (const file of [unfinished, ...objects]) rmSync(file, { force: true });
   }
   return compiler;
 }

@@ -5,7 +5,7 @@
  * ```ts
  * const codec = loadCodec();
  * const layout = createLayout(tensors, 40);
- * const objects = codec.compressUpdate(layout, delta, error, { round: 1, k: 64, beta: 0.95 });
+ * const objects = codec.compressUpdate(layout, delta, error, next, { round: 1, k: 64, beta: 0.95 });
  * const shard = codec.parseShard(objects[0], { layout, shard: 0, round: 1, k: 64 });
  * ```
  *
@@ -64,7 +64,8 @@ let native: { kernels: Kernels } | { note: string } | undefined;
 
 function tryNative(): { kernels: Kernels } | { note: string } {
   try {
-    return { kernels: loadAddon() };
+    const [kernels] = loadAddon();
+    return { kernels };
   } catch (error) {
     const [reason] = String(error instanceof Error ? error.message : error).split("\n");
     return { note: `native codec not used (${reason}); \`npm run build:native\` builds it` };

@@ -2,108 +2,108 @@
 // Arithmetic profile 1: every f32 operation rounds by itself, so this must be compiled with -ffp-contract=off.
 #pragma once
 #include "record.h"
+#include "lanes.h"
 
-namespace outerloop {
-
-// Lowest element where f32(f32(e * beta) + delta) is not finite, or -1.
-inline ptrdiff_t FindNonFinite(const float* delta, const float* error, float beta, size_t elements) {
-  constexpr size_t kBlock = 1024;
-  for (size_t first = 0; first < elements; first += kBlock) {
-    const size_t end = first + kBlock < elements ? first + kBlock : elements;
-    int32_t largest = 0;
-    for (size_t i = first; i < end; i++) {
-      const int32_t key = Key(error[i] * beta + delta[i]);
-      largest = key > largest ? key : largest;
-    }
-    if (largest < static_cast<int32_t>(kInfinityKey)) continue;
-    for (size_t i = first; i < end; i++) {
-      if (!IsFinite(error[i] * beta + delta[i])) return static_cast<ptrdiff_t>(i);
-    }
-  }
-  return -1;
-}
+namespace outerloop::OUTERLOOP_ISA {
 
 // Compresses chunk after chunk; the last threshold is the first guess for the next one.
 template <int kKeep>
 class Compressor {
  public:
-  // error: e before, the residual after. Arrays must not overlap.
-  void Compress(const float* delta, float* error, float beta, size_t elements, uint8_t* records) {
-    for (; elements >= kChunk; elements -= kChunk) {
-      CompressChunk(delta, error, beta, records);
-      delta += kChunk;
-      error += kChunk;
-      records += Record<kKeep>::kBytes;
+  // next: the residual after; `error` stays as it is, and neither array overlaps another. Returns the lowest element whose sum
+  // f32(f32(e * beta) + delta) is not finite, or -1; where there is one, `next` and `records` hold nothing of use.
+  ptrdiff_t Compress(const float* delta, const float* error, float* next, float beta, size_t elements,
+                     uint8_t* records) {
+    for (size_t first = 0; first < elements; first += kChunk, records += Record<kKeep>::kBytes) {
+      const size_t count = elements - first < kChunk ? elements - first : kChunk;
+      const bool whole = count == kChunk;
+      const int at = whole ? CompressChunk(delta + first, error + first, beta, records)
+                           : CompressTail(delta + first, error + first, count, beta, records);
+      if (at >= 0) return static_cast<ptrdiff_t>(first) + at;
+      Stream(next + first, x_, count);
     }
-    if (elements == 0) return;
-    // A tail is compressed as if padded with +0; the padding's residual is dropped.
-    float padded_delta[kChunk] = {0}, padded_error[kChunk] = {0};
-    memcpy(padded_delta, delta, 4 * elements);
-    memcpy(padded_error, error, 4 * elements);
-    CompressChunk(padded_delta, padded_error, beta, records);
-    memcpy(error, padded_error, 4 * elements);
+    FinishStreams();
+    return -1;
   }
 
  private:
+  static constexpr int kBlock = 64;    // elements of eight groups: row after row, lane by lane
   static constexpr int kGroups = 512;  // of 8 elements: 64 blocks x 8 lanes
   static constexpr int kSlack = 8;     // candidates too many that are not worth another pass
 
-  void CompressChunk(const float* delta, float* error, float beta, uint8_t* record) {
-    uint16_t index[kKeep];
-    uint8_t code[kKeep];
-    float kept[kKeep], magnitude[kKeep];
-    AddDelta(delta, error, beta);
-    Select(error, index);
-    for (int j = 0; j < kKeep; j++) {
-      kept[j] = error[index[j]];
-      magnitude[j] = BitsFloat(static_cast<uint32_t>(Key(kept[j])));
-    }
-    float threshold, low, high;
-    Quantise(magnitude, &threshold, &low, &high);
-    const uint16_t low_level = ToLevel(low), high_level = ToLevel(high);
-    const float level[2] = {FromLevel(low_level), FromLevel(high_level)};
-    for (int j = 0; j < kKeep; j++) {
-      const int is_high = magnitude[j] >= threshold;
-      const int sign = static_cast<int>(FloatBits(kept[j]) >> 31);
-      code[j] = static_cast<uint8_t>(sign << 1 | is_high);
-      error[index[j]] = kept[j] - (sign ? -level[is_high] : level[is_high]);
-    }
-    Record<kKeep>::Pack(index, code, low_level, high_level, record);
+  // A tail is compressed as if padded with +0; the padding's residual is dropped.
+  int CompressTail(const float* delta, const float* error, size_t count, float beta, uint8_t* record) {
+    float padded_delta[kChunk] = {0}, padded_error[kChunk] = {0};
+    memcpy(padded_delta, delta, 4 * count);
+    memcpy(padded_error, error, 4 * count);
+    return CompressChunk(padded_delta, padded_error, beta, record);
   }
 
-  // e <- e * beta + delta, and the largest key of each group in the same pass.
-  void AddDelta(const float* __restrict delta, float* __restrict error, float beta) {
-    for (int block = 0; block < kChunk / 64; block++) {
-      int32_t largest[8] = {0};
-      for (int row = 0; row < 8; row++) {
-        for (int lane = 0; lane < 8; lane++) {
-          const int i = block * 64 + row * 8 + lane;
-          const float x = error[i] * beta + delta[i];
-          error[i] = x;
-          largest[lane] = Key(x) > largest[lane] ? Key(x) : largest[lane];
-        }
-      }
-      memcpy(group_max_ + block * 8, largest, sizeof largest);
+  // Leaves the residual in x_. Returns the lowest element that is not finite, or -1.
+  int CompressChunk(const float* delta, const float* error, float beta, uint8_t* record) {
+    AddDelta(delta, error, beta);
+    if (largest_ >= static_cast<int32_t>(kInfinityKey)) {
+      int i = 0;
+      while (IsFinite(x_[i])) i++;
+      return i;
     }
+    uint16_t index[kKeep];
+    uint8_t code[kKeep];
+    float kept[kKeep];
+    Select(index);
+    for (int j = 0; j < kKeep; j++) kept[j] = x_[index[j]];
+    float threshold, low, high;
+    Quantise(kept, &threshold, &low, &high);
+    const uint16_t low_level = ToLevel(low), high_level = ToLevel(high);
+    const float level[4] = {FromLevel(low_level), FromLevel(high_level), -FromLevel(low_level),
+                            -FromLevel(high_level)};
+    for (int j = 0; j < kKeep; j++) {
+      const int is_high = BitsFloat(static_cast<uint32_t>(Key(kept[j]))) >= threshold;
+      code[j] = static_cast<uint8_t>(FloatBits(kept[j]) >> 31 << 1 | static_cast<uint32_t>(is_high));
+    }
+    for (int j = 0; j < kKeep; j++) x_[index[j]] = kept[j] - level[code[j]];
+    Record<kKeep>::Pack(index, code, low_level, high_level, record);
+    return -1;
+  }
+
+  // x <- e * beta + delta, and the largest key of each group in the same pass.
+  void AddDelta(const float* delta, const float* error, float beta) {
+    Ints smallest = Ints{} + INT32_MAX, largest = Ints{};
+    for (int block = 0; block < kChunk; block += kBlock) {
+      Ints in_group = Ints{};
+      for (int i = block; i < block + kBlock; i += kLanes) {
+        const Floats x = Load(error + i) * beta + Load(delta + i);
+        Store(x_ + i, x);
+        in_group = Max(in_group, Keys(x));
+      }
+      Store(group_max_ + block / kLanes, in_group);
+      smallest = Min(smallest, in_group);
+      largest = Max(largest, in_group);
+      // The same block of the next chunk, or bytes behind the array that nobody reads.
+      for (int i = block; i < block + kBlock; i += 16) {
+        __builtin_prefetch(delta + kChunk + i);
+        __builtin_prefetch(error + kChunk + i);
+      }
+    }
+    smallest_ = Smallest(smallest);
+    largest_ = Largest(largest);
   }
 
   // The kKeep largest keys, ties to the lower index, in ascending index order.
-  void Select(const float* error, uint16_t* index) {
-    int32_t smallest = INT32_MAX, largest = 0;
-    for (int32_t key : group_max_) {
-      smallest = key < smallest ? key : smallest;
-      largest = key > largest ? key : largest;
-    }
+  void Select(uint16_t* index) {
     // At least kKeep groups reach this key, so at least kKeep elements do.
-    const int32_t bound = Bisect(group_max_, kGroups, smallest, largest, kSlack, guess_);
+    const int32_t bound = Bisect(group_max_, kGroups, smallest_, largest_, kSlack, guess_);
     guess_ = bound;
-    const int n = Collect(error, bound);
-    const int32_t threshold = Bisect(candidate_key_, n, bound, largest, 0, bound);
-    int ties = kKeep;
-    for (int i = 0; i < n; i++) ties -= candidate_key_[i] > threshold;
+    const int n = Collect(bound);
+    // Padding that no threshold counts.
+    for (int i = n; i < n + kLanes; i++) candidate_key_[i] = -1;
+    const int32_t threshold = Bisect(candidate_key_, n, bound, largest_, 0, bound);
+    int ties = kKeep - CountAtLeast(candidate_key_, n, threshold + 1);
     for (int i = 0, filled = 0; filled < kKeep; i++) {
       const int32_t key = candidate_key_[i];
-      if (key > threshold || (key == threshold && ties-- > 0)) index[filled++] = candidate_index_[i];
+      const bool is_kept = key > threshold || (key == threshold && ties-- > 0);
+      index[filled] = candidate_index_[i];
+      filled += is_kept;
     }
   }
 
@@ -126,52 +126,50 @@ class Compressor {
     return static_cast<int32_t>(reached);
   }
 
+  // Of the first n keys; behind them there are seven that are negative, or whole lanes.
   static int CountAtLeast(const int32_t* keys, int n, int32_t key) {
-    int count = 0;
-    for (int i = 0; i < n; i++) count += keys[i] >= key;
-    return count;
+    Ints count[2] = {};
+    int i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      count[0] -= Load(keys + i) >= key;
+      count[1] -= Load(keys + i + kLanes) >= key;
+    }
+    for (; i < n; i += kLanes) count[0] -= Load(keys + i) >= key;
+    return Sum(count[0] + count[1]);
   }
 
-  // Candidates: keys from `bound` on, by ascending index. Groups below it are not read again.
-  int Collect(const float* error, int32_t bound) {
+  // Candidates: keys from `bound` on, by ascending index. Blocks without one are not read again.
+  int Collect(int32_t bound) {
     int n = 0;
-    for (int block = 0; block < kChunk / 64; block++) {
+    for (int block = 0; block < kChunk; block += kBlock) {
+      if (Bits(Load(group_max_ + block / kLanes) >= bound) == 0) continue;
       uint64_t mask = 0;
-      for (int lane = 0; lane < 8; lane++) {
-        if (group_max_[block * 8 + lane] < bound) continue;
-        for (int row = 0; row < 8; row++) {
-          const bool is_candidate = Key(error[block * 64 + row * 8 + lane]) >= bound;
-          mask |= static_cast<uint64_t>(is_candidate) << (row * 8 + lane);
-        }
-      }
-      for (; mask != 0; mask &= mask - 1, n++) {
-        const int i = block * 64 + __builtin_ctzll(mask);
-        candidate_index_[n] = static_cast<uint16_t>(i);
-        candidate_key_[n] = Key(error[i]);
-      }
+      for (int row = 0; row < kBlock; row += kLanes)
+        mask |= static_cast<uint64_t>(Bits(Keys(Load(x_ + block + row)) >= bound)) << row;
+      for (; mask != 0; mask &= mask - 1) candidate_index_[n++] = static_cast<uint16_t>(block + __builtin_ctzll(mask));
     }
+    for (int i = 0; i < n; i++) candidate_key_[i] = Key(x_[candidate_index_[i]]);
     return n;
   }
 
-  // Eight running sums, then ((0+4)+(2+6)) + ((1+5)+(3+7)).
-  static float TreeSum(const float s[8]) {
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-  }
-
   // Two Lloyd steps from the mean.
-  static void Quantise(const float* magnitude, float* threshold, float* low, float* high) {
-    float sum[8] = {0};
-    for (int j = 0; j < kKeep; j++) sum[j & 7] += magnitude[j];
+  static void Quantise(const float* kept, float* threshold, float* low, float* high) {
+    Floats magnitude[kKeep / kLanes], sum = {};
+    for (int j = 0; j < kKeep / kLanes; j++) {
+      magnitude[j] = As<Floats>(Keys(Load(kept + j * kLanes)));
+      sum += magnitude[j];
+    }
     float t = TreeSum(sum) * (1.0f / kKeep);
     for (int pass = 0;; pass++) {
-      float sum_high[8] = {0}, sum_low[8] = {0};
-      int num_high = 0;
-      for (int j = 0; j < kKeep; j++) {
-        const bool is_high = magnitude[j] >= t;
-        sum_high[j & 7] += is_high ? magnitude[j] : 0.0f;
-        sum_low[j & 7] += is_high ? 0.0f : magnitude[j];
-        num_high += is_high;
+      Floats sum_high = {}, sum_low = {};
+      Ints count = {};
+      for (const Floats& a : magnitude) {
+        const Ints is_high = a >= t;
+        sum_high += Masked(is_high, a);
+        sum_low += Masked(~is_high, a);
+        count -= is_high;
       }
+      const int num_high = Sum(count);
       *high = num_high > 0 ? TreeSum(sum_high) / static_cast<float>(num_high) : t;
       *low = num_high < kKeep ? TreeSum(sum_low) / static_cast<float>(kKeep - num_high) : t;
       if (pass == 2) break;
@@ -180,10 +178,12 @@ class Compressor {
     *threshold = t;
   }
 
-  int32_t group_max_[kGroups];
-  int32_t candidate_key_[kChunk];
+  alignas(64) float x_[kChunk];
+  alignas(64) int32_t group_max_[kGroups];
+  alignas(64) int32_t candidate_key_[kChunk + kLanes];
   uint16_t candidate_index_[kChunk];
+  int32_t smallest_, largest_;
   int32_t guess_ = 0;
 };
 
-}  // namespace outerloop
+}  // namespace outerloop::OUTERLOOP_ISA

@@ -12,41 +12,35 @@ import { emptyEntries, packRecord, type RecordFormat } from "./record.ts";
 const { fround } = Math;
 
 /**
- * Looks for an element whose sum f32(f32(e * beta) + delta) is not finite; it is so whenever delta or e is not.
- *
- * @returns the lowest such element, or -1.
- */
-export function findNonFinite(delta: Float32Array, error: Float32Array, beta: number): number {
-  for (let i = 0; i < delta.length; i++) {
-    const sum = fround(fround((error[i] as number) * beta) + (delta[i] as number));
-    if (!Number.isFinite(sum)) return i;
-  }
-  return -1;
-}
-
-/**
- * Compresses the chunks of one tensor part; `error` holds e before and after. All input must be finite.
+ * Compresses the chunks of one tensor part.
  *
  * @param delta - pseudo-gradient, f32 `[elements]`; a last chunk with fewer than 4096 is padded with +0
+ * @param error - e before, f32 `[elements]`; stays as it is
+ * @param next - receives e after; shares memory with neither
  * @param records - receives one record per chunk
+ * @returns the lowest element whose sum f32(f32(e * beta) + delta) is not finite (it is so whenever delta or e is not), or -1.
+ *   Where there is one, `next` and `records` hold nothing of use.
  */
 export function compress(
   delta: Float32Array,
   error: Float32Array,
+  next: Float32Array,
   beta: number,
   format: RecordFormat,
   records: Uint8Array,
-): void {
+): number {
   const x = new Float32Array(CHUNK);
   for (let first = 0, at = 0; first < delta.length; first += CHUNK, at += format.recordBytes) {
     const elements = Math.min(CHUNK, delta.length - first);
     for (let i = 0; i < elements; i++) {
       x[i] = fround((error[first + i] as number) * beta) + (delta[first + i] as number);
+      if (!Number.isFinite(x[i])) return first + i;
     }
     x.fill(0, elements);
     compressChunk(x, format, records.subarray(at, at + format.recordBytes));
-    error.set(x.subarray(0, elements), first);
+    next.set(x.subarray(0, elements), first);
   }
+  return -1;
 }
 
 /** `x` is `[4096]`: e + delta before, the residual after. */

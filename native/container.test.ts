@@ -31,8 +31,8 @@ describe.each(allCodecs)("an SLC1 object, $backend", (codec) => {
     fc.assert(
       fc.property(oddInput, fc.constantFrom(...KEEP_COUNTS), ({ kind, seed }, k) => {
         const delta = oddValues({ kind, seed, elements: smallLayout.parameters });
-        const error = new Float32Array(delta.length);
-        const bytes = codec.compressUpdate(smallLayout, delta, error, { round: 9, k, beta: 1 });
+        const [before, error] = [new Float32Array(delta.length), new Float32Array(delta.length)];
+        const bytes = codec.compressUpdate(smallLayout, delta, before, error, { round: 9, k, beta: 1 });
         bytes.forEach((slc, shard) => {
           expect(slc.length).toBe(shardSizeBytes(shardOf(smallLayout, shard), k));
           const parsed = codec.parseShard(slc, { layout: smallLayout, shard, round: 9, k });
@@ -191,11 +191,15 @@ describe.each(allCodecs)("the codec's face, $backend", (codec) => {
   test("refuses wrong lengths and numbers", () => {
     const parsed = shard(1);
     const vector = new Float32Array(smallLayout.parameters);
-    const compress = (delta: Float32Array, error: Float32Array, options: object) => () =>
-      codec.compressUpdate(smallLayout, delta, error, { round: 1, k: 64, beta: 0.9, ...options });
+    const compress =
+      (delta: Float32Array, error: Float32Array, options: object, next = vector.slice()) =>
+      () =>
+        codec.compressUpdate(smallLayout, delta, error, next, { round: 1, k: 64, beta: 0.9, ...options });
     const calls = [
       compress(vector, new Float32Array(3), {}),
-      compress(vector, vector, {}),
+      compress(vector, vector.slice(), {}, vector),
+      compress(vector.slice(), vector, {}, vector),
+      compress(vector, vector, {}, new Float32Array(3)),
       compress(vector, vector.slice(), { beta: 1.1 }),
       compress(vector, vector.slice(), { beta: Number.NaN }),
       compress(vector, vector.slice(), { k: 65 }),
@@ -207,12 +211,13 @@ describe.each(allCodecs)("the codec's face, $backend", (codec) => {
     for (const call of calls) expect(call).toThrow(expect.objectContaining({ code: "invalid-argument" }));
   });
 
-  test("changes nothing when the last element of the model is not finite", () => {
+  test("leaves the error state as it was when the last element of the model is not finite", () => {
     const delta = oddValues({ kind: "random", seed: 3, elements: smallLayout.parameters });
     delta[delta.length - 1] = Number.NaN;
     const error = oddValues({ kind: "random", seed: 4, elements: smallLayout.parameters });
     const before = error.slice();
-    expect(() => codec.compressUpdate(smallLayout, delta, error, { round: 1, k: 64, beta: 1 })).toThrow(
+    const options = { round: 1, k: 64, beta: 1 } as const;
+    expect(() => codec.compressUpdate(smallLayout, delta, error, error.slice(), options)).toThrow(
       expect.objectContaining({ code: "non-finite-value" }),
     );
     expect(bytesOf(error)).toEqual(bytesOf(before));

@@ -26,11 +26,13 @@ export interface Codec {
   readonly backend: Backend;
 
   /**
-   * e <- beta * e + delta; update = Q(TopK(e)); e <- e - update, for the whole model. All or nothing: every element
-   * is checked before the first is written.
+   * x = beta * e + delta; update = Q(TopK(x)); e' = x - update, for the whole model, in one pass. The new error state has memory
+   * of its own, so nothing is lost where an element is not finite: swap both on success.
    *
    * @param delta - pseudo-gradient, f32 `[parameters]`
-   * @param error - error state, f32 `[parameters]`, updated in place; must not share memory with `delta`
+   * @param error - e, f32 `[parameters]`; stays as it is
+   * @param next - receives e', f32 `[parameters]`; must not share memory with `delta` or `error`, and holds nothing of use after
+   *   an error
    * @returns one SLC1 object per shard.
    * @throws `non-finite-value` with the lowest `element` and its `cause` (`delta`, `error-state`, `overflow`).
    */
@@ -38,6 +40,7 @@ export interface Codec {
     layout: UpdateLayout,
     delta: Float32Array,
     error: Float32Array,
+    next: Float32Array,
     options: CompressOptions,
   ): Uint8Array<ArrayBuffer>[];
 

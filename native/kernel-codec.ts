@@ -22,28 +22,30 @@ export function createCodec(kernels: Kernels): Codec {
   return {
     backend: kernels.backend,
 
-    compressUpdate(layout, delta, error, options) {
+    compressUpdate(layout, delta, error, next, options) {
       const beta = Math.fround(options.beta);
       if (!(beta >= 0 && beta <= 1)) throw invalidArgument(`beta must lie in 0..1, not ${options.beta}`);
-      checkLength("delta", delta, layout.parameters);
-      checkLength("error", error, layout.parameters);
-      if (overlap(delta, error)) throw invalidArgument("delta and error share memory");
-      const containers = layout.shards.map((shard) => {
+      for (const [name, vector] of Object.entries({ delta, error, next }))
+        checkLength(name, vector, layout.parameters);
+      if (overlap(delta, next) || overlap(error, next))
+        throw invalidArgument("next shares memory with delta or error");
+      return layout.shards.map((shard) => {
         const expected = { layout, shard: shard.number, round: options.round, k: options.k };
-        return { shard, expected, ...newContainer(expected) };
-      });
-      const element = kernels.findNonFinite(delta, error, beta);
-      if (element >= 0) throw nonFiniteValue(element, delta[element] as number, error[element] as number);
-      for (const { shard, expected, bytes, records, raw } of containers) {
+        const { bytes, records, raw } = newContainer(expected);
         for (const part of shard.parts) {
-          const partDelta = slice(delta, part);
-          const partError = slice(error, part);
-          if (part.raw) compressRaw(partDelta, partError, beta, partRaw(part, raw));
-          else kernels.compress(partDelta, partError, beta, options.k, partRecords(part, records, options.k));
+          const [from, state, to] = [delta, error, next].map((vector) => slice(vector, part)) as [
+            Float32Array,
+            Float32Array,
+            Float32Array,
+          ];
+          const at = part.raw
+            ? compressRaw(from, state, to, beta, partRaw(part, raw))
+            : kernels.compress(from, state, to, beta, options.k, partRecords(part, records, options.k));
+          if (at >= 0) throw nonFiniteValue(part.first + at, from[at] as number, state[at] as number);
         }
         sealContainer(bytes, expected, kernels);
-      }
-      return containers.map(({ bytes }) => bytes);
+        return bytes;
+      });
     },
 
     parseShard: (bytes, expected) => parseContainer(bytes, expected, kernels),
@@ -142,7 +144,7 @@ function nonFiniteValue(element: number, delta: number, error: number): Outerloo
   const cause = !Number.isFinite(delta) ? "delta" : !Number.isFinite(error) ? "error-state" : "overflow";
   return new OuterloopError(
     "non-finite-value",
-    `element ${element} of beta * e + delta is not finite (${cause}): delta ${delta}, e ${error}; nothing was written`,
+    `element ${element} of beta * e + delta is not finite (${cause}): delta ${delta}, e ${error}`,
     { element, cause, delta, error },
   );
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { aggregate } from "./aggregate.ts";
-import { compress, findNonFinite } from "./compress.ts";
+import { compress } from "./compress.ts";
 import { addScaled, decode, findInvalid, recordNorms } from "./decode.ts";
 import { type KeepCount, recordFormat } from "./record.ts";
 
@@ -18,10 +18,15 @@ export type Backend = "native" | "reference";
  */
 export interface Kernels {
   readonly backend: Backend;
-  /** Lowest element where beta * e + delta is not finite, or -1. */
-  findNonFinite(delta: Float32Array, error: Float32Array, beta: number): number;
-  /** Error feedback and compression; `error` is updated in place. Input must be finite. */
-  compress(delta: Float32Array, error: Float32Array, beta: number, k: KeepCount, records: Uint8Array): void;
+  /** Error feedback and compression: e after goes to `next`. Lowest element where beta * e + delta is not finite, or -1. */
+  compress(
+    delta: Float32Array,
+    error: Float32Array,
+    next: Float32Array,
+    beta: number,
+    k: KeepCount,
+    records: Uint8Array,
+  ): number;
   /** Position of the first record that is not valid, or -1; `records` is chunk-major `[chunks x peers]`. */
   findInvalid(records: Uint8Array, k: KeepCount, elements: number, peers: number): number;
   /** Squared norm of each record, f64 `[chunks]`. */
@@ -44,8 +49,8 @@ export interface Kernels {
 /** The readable implementation: oracle of every other one, and what runs where no addon can be loaded. */
 export const referenceKernels: Kernels = {
   backend: "reference",
-  findNonFinite,
-  compress: (delta, error, beta, k, records) => compress(delta, error, beta, recordFormat(k), records),
+  compress: (delta, error, next, beta, k, records) =>
+    compress(delta, error, next, beta, recordFormat(k), records),
   findInvalid: (records, k, elements, peers) => findInvalid(records, recordFormat(k), elements, peers),
   recordNorms: (records, k, norms) => recordNorms(records, recordFormat(k), norms),
   decode: (records, k, out) => decode(records, recordFormat(k), out),

@@ -9,19 +9,28 @@ import { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
 const { fround } = Math;
 
 /**
- * Error feedback and rounding: x = e * beta + delta, stored; e <- x - stored. All input must be finite.
+ * Error feedback and rounding: x = e * beta + delta, stored; next <- x - stored.
  *
  * @param raw - receives 2 bytes per element
+ * @returns the lowest element whose sum is not finite, or -1; then `next` and `raw` hold nothing of use.
  */
-export function compressRaw(delta: Float32Array, error: Float32Array, beta: number, raw: Uint8Array): void {
+export function compressRaw(
+  delta: Float32Array,
+  error: Float32Array,
+  next: Float32Array,
+  beta: number,
+  raw: Uint8Array,
+): number {
   for (let i = 0; i < delta.length; i++) {
     const x = fround(fround((error[i] as number) * beta) + (delta[i] as number));
+    if (!Number.isFinite(x)) return i;
     const isNegative = x < 0 || Object.is(x, -0);
     const half = toBfloat16(Math.abs(x)) | (isNegative ? 0x8000 : 0);
     raw[2 * i] = half & 0xff;
     raw[2 * i + 1] = half >>> 8;
-    error[i] = x - fromBfloat16(half);
+    next[i] = x - fromBfloat16(half);
   }
+  return -1;
 }
 
 /** Value of one raw element. */

@@ -1,10 +1,8 @@
 // The EF84 record in C++: the twin of record.ts. Byte layout: docs/protocol.md. Little-endian hosts only.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
+#include "lanes.h"
 
-namespace outerloop {
+namespace outerloop::OUTERLOOP_ISA {
 
 constexpr int kChunk = 4096;  // elements per chunk
 constexpr uint32_t kInfinityKey = 0x7f800000u;
@@ -53,17 +51,26 @@ struct Record {
 
   // `index` ascending; code = sign << 1 | high.
   static void Pack(const uint16_t* index, const uint8_t* code, uint16_t low, uint16_t high, uint8_t* record) {
-    memset(record, 0, kBytes);
+    uint64_t bitmap[(kBitmapBytes + 7) / 8] = {0};
     for (int j = 0; j < kKeep; j++) {
       const int position = (index[j] >> kLowBits) + j;
-      record[position >> 3] = static_cast<uint8_t>(record[position >> 3] | 1 << (position & 7));
+      bitmap[position >> 6] |= uint64_t{1} << (position & 63);
+    }
+    memcpy(record, bitmap, kBitmapBytes);
+    uint8_t* entries = record + kBitmapBytes;
+    if constexpr (kEntryBits == 8) {
+      for (int j = 0; j < kKeep; j++) entries[j] = static_cast<uint8_t>(code[j] << kLowBits | (index[j] & kLowMask));
+    } else {
       // The levels stand behind the entries, so four bytes from an entry's first one are inside the record.
-      uint8_t* at = record + kBitmapBytes + j * kEntryBits / 8;
-      const uint32_t entry = static_cast<uint32_t>(code[j] << kLowBits | (index[j] & kLowMask));
-      uint32_t word;
-      memcpy(&word, at, 4);
-      word |= entry << (j * kEntryBits & 7);
-      memcpy(at, &word, 4);
+      memset(entries, 0, kBytes - kBitmapBytes);
+      for (int j = 0; j < kKeep; j++) {
+        uint8_t* at = entries + j * kEntryBits / 8;
+        const uint32_t entry = static_cast<uint32_t>(code[j] << kLowBits | (index[j] & kLowMask));
+        uint32_t word;
+        memcpy(&word, at, 4);
+        word |= entry << (j * kEntryBits & 7);
+        memcpy(at, &word, 4);
+      }
     }
     memcpy(record + kLevelOffset, &low, 2);
     memcpy(record + kLevelOffset + 2, &high, 2);
@@ -107,8 +114,12 @@ struct Record {
   static bool IsValid(const uint8_t* record, int elements) {
     Bitmap bitmap;
     if (!bitmap.Load(record)) return false;
-    int previous = -1;
     bool valid = Low(record) <= kLargestLevel && High(record) <= kLargestLevel;
+#if defined(__AVX2__) && defined(__BMI2__)
+    if constexpr (kKeep == 64)
+      if (elements == kChunk) return valid && Ascends(record);
+#endif
+    int previous = -1;
     ForEachEntry(record, [&](int j, int index, int code) {
       valid &= index > previous;
       if (elements < kKeep) valid &= index == j && (j < elements || code < 2);
@@ -120,12 +131,45 @@ struct Record {
   // Both products are exact in f64; the addition rounds once.
   static double SquaredNorm(const uint8_t* record) {
     int num_high = 0;
-    for (int j = 0; j < kKeep; j++) num_high += Entry(record, j) >> kLowBits & 1;
+    if constexpr (kEntryBits == 8) {
+      for (int j = 0; j < kKeep; j += 8) {
+        uint64_t eight;
+        memcpy(&eight, record + kBitmapBytes + j, 8);
+        num_high += __builtin_popcountll(eight & 0x0101010101010101 << kLowBits);
+      }
+    } else {
+      for (int j = 0; j < kKeep; j++) num_high += Entry(record, j) >> kLowBits & 1;
+    }
     const double low = FromLevel(Low(record)), high = FromLevel(High(record));
     return high * high * num_high + low * low * (kKeep - num_high);
   }
 
  private:
+#if defined(__AVX2__) && defined(__BMI2__)
+  // Indices ascend, for k = 64 and a bitmap that was looked at. Two neighbours can fail to ascend only if their high bits are equal,
+  // which is where two bits of the bitmap are neighbours; then their low six bits must ascend.
+  static bool Ascends(const uint8_t* record) {
+    uint64_t lower, upper;
+    memcpy(&lower, record, 8);
+    memcpy(&upper, record + 8, 8);
+    // Bit j: entry j has the high bits of entry j - 1.
+    const int in_lower = __builtin_popcountll(lower);
+    uint64_t same_bucket = _pext_u64(lower << 1, lower);
+    if (in_lower < 64) same_bucket |= _pext_u64(upper << 1 | lower >> 63, upper) << in_lower;
+    const uint8_t* entries = record + kBitmapBytes;
+    const __m256i low_mask = _mm256_set1_epi8(kLowMask);
+    uint64_t ascends = 0;
+    for (int j = 0; j < 64; j += 32) {
+      // The byte before the first entry belongs to the bitmap; entry 0 has no neighbour there.
+      const __m256i own = _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(entries + j)), low_mask);
+      const __m256i before =
+          _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(entries + j - 1)), low_mask);
+      ascends |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(own, before)))) << j;
+    }
+    return (same_bucket & ~ascends & ~uint64_t{1}) == 0;
+  }
+#endif
+
   struct Bitmap {
     static constexpr int kWords = kBitmapBytes / 4;
     uint32_t words[kWords];
@@ -146,4 +190,4 @@ struct Record {
   }
 };
 
-}  // namespace outerloop
+}  // namespace outerloop::OUTERLOOP_ISA

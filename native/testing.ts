@@ -5,24 +5,16 @@
  */
 import fc from "fast-check";
 import { loadAddon } from "./addon.ts";
-import {
-  type Codec,
-  createLayout,
-  type KeepCount,
-  loadCodec,
-  type ParsedShard,
-  type UpdateLayout,
-} from "./codec.ts";
+import { type Codec, createLayout, type KeepCount, type ParsedShard, type UpdateLayout } from "./codec.ts";
+import { createCodec } from "./kernel-codec.ts";
 import { type Kernels, referenceKernels } from "./kernels.ts";
 
-/** The addon's kernels, or null on a machine without a compiler. */
-export const nativeKernels: Kernels | null = presentAddon();
-/** The kernels of every backend present. */
-export const allKernels: readonly Kernels[] = nativeKernels
-  ? [referenceKernels, nativeKernels]
-  : [referenceKernels];
-/** A codec on every backend present. */
-export const allCodecs: readonly Codec[] = allKernels.map(({ backend }) => loadCodec({ backend }));
+/** The addon's kernels, on each instruction set that this processor has; none on a machine without a compiler. */
+export const nativeKernels: readonly Kernels[] = presentAddon();
+/** All kernels present. */
+export const allKernels: readonly Kernels[] = [referenceKernels, ...nativeKernels];
+/** A codec on each. */
+export const allCodecs: readonly Codec[] = allKernels.map(createCodec);
 
 /** A model with raw tensors, whole chunks, a short and a very short tail, and a tensor in two shards. */
 export const smallLayout: UpdateLayout = createLayout(
@@ -43,8 +35,8 @@ export function submission(
   round = 1,
 ): { bytes: Uint8Array[]; shards: ParsedShard[] } {
   const delta = oddValues({ kind: "random", seed, elements: smallLayout.parameters });
-  const error = new Float32Array(delta.length);
-  const bytes = codec.compressUpdate(smallLayout, delta, error, { round, k, beta: 0.95 });
+  const [error, next] = [new Float32Array(delta.length), new Float32Array(delta.length)];
+  const bytes = codec.compressUpdate(smallLayout, delta, error, next, { round, k, beta: 0.95 });
   const shards = bytes.map((object, shard) =>
     codec.parseShard(object, { layout: smallLayout, shard, round, k }),
   );
@@ -99,11 +91,11 @@ export function bytesOf(array: ArrayBufferView): Buffer {
   return Buffer.from(array.buffer, array.byteOffset, array.byteLength);
 }
 
-function presentAddon(): Kernels | null {
+function presentAddon(): readonly Kernels[] {
   try {
     return loadAddon();
   } catch (error) {
     console.warn("the native codec is not tested:", error);
-    return null;
+    return [];
   }
 }

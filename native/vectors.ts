@@ -104,10 +104,12 @@ function buildCase(codec: Codec, layout: UpdateLayout, k: KeepCount, files: Map<
   const submissions = PEERS.map((peer, p) => {
     const delta: Generator = { kind: peer.delta, seed: 10 * k + 2 * p };
     const error: Generator = { kind: peer.error, seed: 10 * k + 2 * p + 1 };
-    const state = generateValues(error, layout.parameters);
+    const before = generateValues(error, layout.parameters);
+    const state = new Float32Array(layout.parameters);
     const beta = f32FromHex(BETA_BITS);
     const options = { round: ROUND, k, beta };
-    const objects = codec.compressUpdate(layout, generateValues(delta, layout.parameters), state, options);
+    const values = generateValues(delta, layout.parameters);
+    const objects = codec.compressUpdate(layout, values, before, state, options);
     const shards = objects.map((bytes, shard) => codec.parseShard(bytes, { layout, shard, round: ROUND, k }));
     const described = {
       peer: peer.id,

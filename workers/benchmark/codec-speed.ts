@@ -85,12 +85,12 @@ function measureOnce(
   layout: UpdateLayout,
   k: KeepCount,
 ): Record<"compress" | "aggregate" | "parse", number> {
-  const error = input.error.slice();
+  const next = input.error.slice();
   const theta = input.theta.slice();
   const aggregate = codec.parseAggregate(input.aggregate, input.expected);
   return {
     compress: secondsOf(() => {
-      codec.compressUpdate(layout, input.delta, error, { round: ROUND, k, beta: BETA });
+      codec.compressUpdate(layout, input.delta, input.error, next, { round: ROUND, k, beta: BETA });
     }),
     aggregate: secondsOf(() => codec.applyAggregate(aggregate, f32ToHex(1), theta, "shard")),
     parse: secondsOf(() => {
@@ -136,6 +136,7 @@ function prepare(codec: Codec, layout: UpdateLayout, k: KeepCount) {
       small,
       bell(100 + peer, shardElements),
       new Float32Array(shardElements),
+      new Float32Array(shardElements),
       { round: ROUND, k, beta: BETA },
     );
     return {
@@ -150,6 +151,7 @@ function prepare(codec: Codec, layout: UpdateLayout, k: KeepCount) {
     small,
     delta.subarray(0, shardElements),
     error.slice(0, shardElements),
+    new Float32Array(shardElements),
     { round: ROUND, k, beta: BETA },
   );
   return {

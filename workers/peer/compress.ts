@@ -23,8 +23,8 @@ export function compressRound(
 ): PeerState {
   const { layout, codec } = view;
   const delta = state.parameters.map((value, i) => value - (trained.parameters[i] ?? Number.NaN));
-  const error = state.error.slice();
-  const shards = codec.compressUpdate(layout, delta, error, {
+  const error = new Float32Array(layout.parameters);
+  const shards = codec.compressUpdate(layout, delta, state.error, error, {
     round: roster.round,
     k: roster.keep,
     beta: f32FromHex(roster.beta),

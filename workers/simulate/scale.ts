@@ -285,7 +285,8 @@ class World {
       const random = new Random(i, "update");
       const delta = new Float32Array(layout.parameters).map(() => random.fraction() - 0.5);
       const options = { round: 1, k: keep, beta: f32FromHex(beta) };
-      return codec.compressUpdate(layout, delta, new Float32Array(layout.parameters), options);
+      const [error, next] = [new Float32Array(layout.parameters), new Float32Array(layout.parameters)];
+      return codec.compressUpdate(layout, delta, error, next, options);
     });
   }
 

@@ -304,8 +304,8 @@ export class ApiRun {
       { length: layout.parameters },
       (_, i) => ((noise[i % 32] ?? 0) * (i + 1) * 2_654_435_761) % 1_000,
     );
-    const error = new Float32Array(delta.length);
-    return codec.compressUpdate(layout, delta, error, { round, k: keep, beta: f32FromHex(beta) });
+    const [error, next] = [new Float32Array(delta.length), new Float32Array(delta.length)];
+    return codec.compressUpdate(layout, delta, error, next, { round, k: keep, beta: f32FromHex(beta) });
   }
 
   async commitBody(key: SigningKey, round = 1, changes: Partial<Commit> = {}): Promise<Commit> {

@@ -323,7 +323,8 @@ export class RunInMemory {
     const draw = new Draw(this.#seed, name);
     const { parameters } = context.layout;
     const delta = Float32Array.from({ length: parameters }, () => draw.integer(2_001) / 1_000 - 1);
-    const made = context.codec.compressUpdate(context.layout, delta, new Float32Array(parameters), {
+    const [error, next] = [new Float32Array(parameters), new Float32Array(parameters)];
+    const made = context.codec.compressUpdate(context.layout, delta, error, next, {
       round,
       k: keep,
       beta: f32FromHex(beta),

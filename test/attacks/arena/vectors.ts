@@ -55,12 +55,9 @@ export function withSentNorm(
 ) {
   const { layout, codec } = view;
   const { round, keep } = roster;
-  const shards = codec.compressUpdate(layout, delta, new Float32Array(delta.length), {
-    round,
-    k: keep,
-    beta: 0,
-  });
-  const sent = new Float32Array(delta.length);
+  const [nothing, sent] = [new Float32Array(delta.length), new Float32Array(delta.length)];
+  const shards = codec.compressUpdate(layout, delta, nothing, sent, { round, k: keep, beta: 0 });
+  sent.fill(0);
   for (const [shard, bytes] of shards.entries())
     codec.addScaled(codec.parseShard(bytes, { layout, shard, round, k: keep }), 1, sent);
   return scaled(delta, wanted / norm(sent));

@@ -164,11 +164,17 @@ describe("what an object says of itself", () => {
           2,
         );
         const delta = oddValues({ kind, seed, elements: layout.parameters });
-        const objects = codec.compressUpdate(layout, delta, new Float32Array(delta.length), {
-          round: 7,
-          k,
-          beta: 1,
-        });
+        const objects = codec.compressUpdate(
+          layout,
+          delta,
+          new Float32Array(delta.length),
+          new Float32Array(delta.length),
+          {
+            round: 7,
+            k,
+            beta: 1,
+          },
+        );
         objects.forEach((bytes, shard) => {
           const own = expectationOf(bytes);
           expect([own.round, own.k, own.shard]).toEqual([7, k, shard]);
@@ -191,11 +197,17 @@ describe("what an object says of itself", () => {
       9,
     );
     const delta = bell(layout.parameters);
-    const [sound = new Uint8Array()] = codec.compressUpdate(layout, delta, new Float32Array(delta.length), {
-      round: 1,
-      k: 16,
-      beta: 0,
-    });
+    const [sound = new Uint8Array()] = codec.compressUpdate(
+      layout,
+      delta,
+      new Float32Array(delta.length),
+      new Float32Array(delta.length),
+      {
+        round: 1,
+        k: 16,
+        beta: 0,
+      },
+    );
     const changes = fc.array(fc.tuple(fc.nat(200), fc.nat(255)), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(changes, (some) => {

@@ -36,13 +36,16 @@ export interface EncodeOptions {
 export async function encode(options: EncodeOptions): Promise<void> {
   const delta = await readTensors(options.delta);
   const { values, tensors } = delta;
-  const error =
+  const before =
     options.error === undefined
       ? new Float32Array(values.length)
       : await readVector(options.error, values.length);
+  const after = new Float32Array(values.length);
   let update: Uint8Array;
   try {
-    update = options.rawRecords ? bareRecords(delta, error, options) : container(delta, error, options);
+    update = options.rawRecords
+      ? bareRecords(delta, before, after, options)
+      : container(delta, before, after, options);
   } catch (fault) {
     if (!isOuterloopError(fault, "non-finite-value")) throw fault;
     throw inTensor(tensors, Number(fault.details.element), fault);
@@ -50,17 +53,18 @@ export async function encode(options: EncodeOptions): Promise<void> {
   const { out, errorOut } = options;
   await writeFiles([
     { path: out, bytes: update },
-    ...(errorOut === undefined ? [] : [{ path: errorOut, bytes: bytesOf(error) }]),
+    ...(errorOut === undefined ? [] : [{ path: errorOut, bytes: bytesOf(after) }]),
   ]);
 }
 
 function container(
   { values, tensors }: Tensors,
   error: Float32Array,
+  next: Float32Array,
   { k, beta, round }: EncodeOptions,
 ): Uint8Array {
   const layout = createLayout(tensors, Math.ceil(values.length / CHUNK) + tensors.length);
-  const [object] = loadCodec().compressUpdate(layout, values, error, { round, k, beta });
+  const [object] = loadCodec().compressUpdate(layout, values, error, next, { round, k, beta });
   if (object === undefined) throw new Error("a layout has at least one shard");
   return object;
 }
@@ -68,6 +72,7 @@ function container(
 function bareRecords(
   { values, tensors }: Tensors,
   error: Float32Array,
+  next: Float32Array,
   { k, beta, delta }: EncodeOptions,
 ): Uint8Array {
   if (tensors.length > 1)
@@ -75,17 +80,14 @@ function bareRecords(
       "invalid-option",
       `--raw-records: ${delta} holds ${tensors.length} tensors, expected one`,
     );
-  const kernels = loadKernels();
-  const decay = Math.fround(beta);
-  const element = kernels.findNonFinite(values, error, decay);
+  const records = new Uint8Array(Math.ceil(values.length / CHUNK) * recordFormat(k).recordBytes);
+  const element = loadKernels().compress(values, error, next, Math.fround(beta), k, records);
   if (element >= 0)
     throw new OuterloopError(
       "non-finite-value",
       `beta * e + delta is not finite: delta ${values[element]}, e ${error[element]}`,
       { element },
     );
-  const records = new Uint8Array(Math.ceil(values.length / CHUNK) * recordFormat(k).recordBytes);
-  kernels.compress(values, error, decay, k, records);
   return records;
 }
 
