@@ -52,7 +52,8 @@ describe.each([false, true])("encoding and decoding a tensor, bare records: %s",
       });
       const [values, left] = [await read("values.f32"), await read("error-out.f32")];
       expect(values).toHaveLength(n);
-      delta.forEach((value, i) => expect((values[i] ?? 0) + (left[i] ?? 0)).toBeCloseTo(value, 6));
+      for (const [i, value] of delta.entries())
+        expect((values[i] ?? 0) + (left[i] ?? 0)).toBeCloseTo(value, 6);
       expect((await readdir(folder)).toSorted()).toEqual([
         "delta.f32",
         "error-out.f32",
