@@ -40,7 +40,7 @@ describe("the memory of a shard", () => {
 describe("the function of a shard", () => {
   it("of the largest size fits Lambda, with time to move a state in and out", () => {
     const { memoryMB, timeoutSeconds } = shardLimits(large);
-    expect(memoryMB).toBeGreaterThan(5 * 1_024);
+    expect(memoryMB).toBeGreaterThan(4 * 1_024);
     expect(memoryMB).toBeLessThanOrEqual(10_240);
     // Two gigabytes at 40 MB/s are 54 s.
     expect(timeoutSeconds).toBeGreaterThan(100);

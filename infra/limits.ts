@@ -53,12 +53,12 @@ export function shardBytes({ chunksPerShard, keep, maxSelected }: RunSize) {
   return {
     payload,
     dense,
-    /** The upload, its records, and every value decoded: their hash is what finds copies. */
-    check: 2 * payload + dense,
+    /** The upload and its records. */
+    check: 2 * payload,
     /** All payloads, the aggregate made of them, and the one that stands already when work comes twice. */
     aggregate: 3 * payloads,
-    /** Object, parameters, result of the step, object to write, and the one that stands already; and the aggregate. */
-    state: 5 * dense + payloads,
+    /** Object, parameters, object to write, and the one that stands already; and the aggregate. */
+    state: 4 * dense + payloads,
   };
 }
 

@@ -1,6 +1,9 @@
 // The native kernels of codec.ts on plain node_api.h. Every argument is checked here: a wrong one is a TypeError,
 // and no bytes, however hostile, lead outside the arrays given.
+#include <functional>
+
 #include "arguments.h"
+#include "background.h"
 #include "kernels.h"
 
 namespace {
@@ -32,10 +35,13 @@ bool HoldsRecords(const KernelTable& table, const Array<uint8_t>& records, size_
   return count % peers == 0 && count / peers == chunks;
 }
 
-// compress(delta, error, next, beta, k, records)
-napi_value Compress(napi_env env, napi_callback_info info) {
-  Call call(env, info);
-  const auto delta = call.ArrayOf<float>("delta must be a Float32Array");
+// Each of these checks the arguments of a call and returns the work: null, and an exception is pending, if they are no good.
+using outerloop::Work;
+
+// compress(delta, error, next, beta, k, records); delta: f32, or bfloat16 as bits
+template <class Delta>
+Work CompressOf(Call& call) {
+  const auto delta = call.ArrayOf<Delta>("delta must be a Float32Array or a Uint16Array");
   const auto error = call.ArrayOf<float>("error must be a Float32Array");
   const auto next = call.ArrayOf<float>("next must be a Float32Array");
   const float beta = call.Float("beta must be a number");
@@ -46,98 +52,146 @@ napi_value Compress(napi_env env, napi_callback_info info) {
   call.Require(!Overlap(delta, next) && !Overlap(error, next) && !Overlap(delta, records) &&
                    !Overlap(error, records) && !Overlap(next, records),
                "next and records must share memory with nothing");
+  call.Require(table != nullptr && HoldsRecords(*table, records, delta.length, 1), kSizeMessage);
   if (!call.ok()) return nullptr;
-  call.Require(HoldsRecords(*table, records, delta.length, 1), kSizeMessage);
-  if (!call.ok()) return nullptr;
-  return call.Return(table->compress(delta.data, error.data, next.data, beta, delta.length, records.data));
+  if constexpr (sizeof(Delta) == sizeof(float))
+    return [=] { return table->compress(delta.data, error.data, next.data, beta, delta.length, records.data); };
+  else
+    return [=] { return table->compress_bfloat16(delta.data, error.data, next.data, beta, delta.length, records.data); };
 }
 
+Work Compress(Call& call) { return call.NextIsBfloat16() ? CompressOf<uint16_t>(call) : CompressOf<float>(call); }
+
 // findInvalid(records, k, elements, peers)
-napi_value FindInvalid(napi_env env, napi_callback_info info) {
-  Call call(env, info);
+Work FindInvalid(Call& call) {
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
   const KernelTable* table = TableArgument(call);
   const size_t elements = call.Count("elements must be a whole number");
   const size_t peers = call.Count("peers must be a whole number");
+  call.Require(table != nullptr && HoldsRecords(*table, records, elements, peers), kSizeMessage);
   if (!call.ok()) return nullptr;
-  call.Require(HoldsRecords(*table, records, elements, peers), kSizeMessage);
-  if (!call.ok()) return nullptr;
-  return call.Return(table->find_invalid(records.data, elements, peers));
+  return [=] { return table->find_invalid(records.data, elements, peers); };
 }
 
 // recordNorms(records, k, norms)
-napi_value RecordNorms(napi_env env, napi_callback_info info) {
-  Call call(env, info);
+Work RecordNorms(Call& call) {
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
   const KernelTable* table = TableArgument(call);
   const auto norms = call.ArrayOf<double>("norms must be a Float64Array");
+  call.Require(table != nullptr && HoldsRecords(*table, records, norms.length * kChunk, 1), kSizeMessage);
   if (!call.ok()) return nullptr;
-  call.Require(HoldsRecords(*table, records, norms.length * kChunk, 1), kSizeMessage);
-  if (call.ok()) table->record_norms(records.data, norms.data, norms.length);
-  return nullptr;
+  return [=] { return table->record_norms(records.data, norms.data, norms.length), 0; };
 }
 
 // decode(records, k, out)
-napi_value Decode(napi_env env, napi_callback_info info) {
-  Call call(env, info);
+Work Decode(Call& call) {
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
   const KernelTable* table = TableArgument(call);
   const auto out = call.ArrayOf<float>("out must be a Float32Array");
+  call.Require(table != nullptr && HoldsRecords(*table, records, out.length, 1), kSizeMessage);
   if (!call.ok()) return nullptr;
-  call.Require(HoldsRecords(*table, records, out.length, 1), kSizeMessage);
-  if (call.ok()) table->decode(records.data, out.data, out.length);
-  return nullptr;
+  return [=] { return table->decode(records.data, out.data, out.length), 0; };
 }
 
 // addScaled(records, k, factor, out)
-napi_value AddScaled(napi_env env, napi_callback_info info) {
-  Call call(env, info);
+Work AddScaled(Call& call) {
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
   const KernelTable* table = TableArgument(call);
   const float factor = call.Float("factor must be a number");
   const auto out = call.ArrayOf<float>("out must be a Float32Array");
+  call.Require(table != nullptr && HoldsRecords(*table, records, out.length, 1), kSizeMessage);
   if (!call.ok()) return nullptr;
-  call.Require(HoldsRecords(*table, records, out.length, 1), kSizeMessage);
-  if (call.ok()) table->add_scaled(records.data, factor, out.data, out.length);
-  return nullptr;
+  return [=] { return table->add_scaled(records.data, factor, out.data, out.length), 0; };
 }
 
-// aggregate(records, k, coefficients, alpha, theta, next)
-napi_value Aggregate(napi_env env, napi_callback_info info) {
-  Call call(env, info);
+// aggregate(records, k, coefficients, alpha, theta, next); theta and next: f32, or bfloat16 as bits
+Work Aggregate(Call& call) {
   const auto records = call.ArrayOf<uint8_t>(kRecordsMessage);
   const KernelTable* table = TableArgument(call);
   const auto coefficients = call.ArrayOf<float>("coefficients must be a Float32Array");
   const float alpha = call.Float("alpha must be a number");
-  const auto theta = call.ArrayOf<float>("theta must be a Float32Array");
-  const auto next = call.ArrayOf<float>("next must be a Float32Array");
-  call.Require(theta.length == next.length, "theta and next must have equal length");
-  if (!call.ok()) return nullptr;
-  call.Require(HoldsRecords(*table, records, theta.length, coefficients.length), kSizeMessage);
-  if (!call.ok()) return nullptr;
-  return call.Return(table->aggregate(records.data, coefficients.data, coefficients.length, alpha, theta.data,
-                                      next.data, theta.length));
+  const auto finish = [&](const auto& theta, const auto& next, auto kernel_of) -> Work {
+    call.Require(theta.length == next.length, "theta and next must have equal length");
+    call.Require((static_cast<const void*>(theta.data) == next.data || !Overlap(theta, next)) &&
+                     !Overlap(records, next) && !Overlap(coefficients, next),
+                 "next must be theta itself, or share memory with nothing");
+    call.Require(table != nullptr && HoldsRecords(*table, records, theta.length, coefficients.length), kSizeMessage);
+    if (!call.ok()) return nullptr;
+    const auto kernel = kernel_of(*table);
+    return [=] {
+      return kernel(records.data, coefficients.data, coefficients.length, alpha, theta.data, next.data, theta.length);
+    };
+  };
+  if (call.NextIsBfloat16()) {
+    const auto theta = call.ArrayOf<uint16_t>("theta must be a Uint16Array");
+    const auto next = call.ArrayOf<uint16_t>("next must be a Uint16Array like theta");
+    return finish(theta, next, [](const KernelTable& kernels) { return kernels.aggregate_bfloat16; });
+  }
+  const auto theta = call.ArrayOf<float>("theta must be a Float32Array or a Uint16Array");
+  const auto next = call.ArrayOf<float>("next must be a Float32Array like theta");
+  return finish(theta, next, [](const KernelTable& kernels) { return kernels.aggregate; });
 }
 
-// exports[name] = the kernels of one instruction set.
-bool Export(napi_env env, napi_value exports, const char* name, TableOf table_of) {
-  const struct {
-    const char* name;
-    napi_callback function;
-  } kernels[] = {
-      {"compress", Compress}, {"findInvalid", FindInvalid}, {"recordNorms", RecordNorms},
-      {"decode", Decode},     {"addScaled", AddScaled},     {"aggregate", Aggregate},
-  };
-  napi_value set;
-  if (napi_create_object(env, &set) != napi_ok) return false;
-  for (const auto& kernel : kernels) {
+// crc32c(bytes, before)
+Work Crc32c(Call& call) {
+  const auto bytes = call.ArrayOf<uint8_t>("bytes must be a Uint8Array");
+  const size_t before = call.Count("the CRC before must be a whole number");
+  call.Require(before <= UINT32_MAX, "the CRC before must be a whole number below 2^32");
+  if (!call.ok()) return nullptr;
+  const auto crc32c = reinterpret_cast<TableOf>(call.data())(64)->crc32c;
+  return [=] { return static_cast<ptrdiff_t>(crc32c(bytes.data, bytes.length, static_cast<uint32_t>(before))); };
+}
+
+template <Work (*kPrepare)(Call&)>
+napi_value Now(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  const Work work = kPrepare(call);
+  return work == nullptr ? nullptr : call.Return(work());
+}
+
+template <Work (*kPrepare)(Call&)>
+napi_value InBackground(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  Work work = kPrepare(call);
+  call.Require(call.all_shared(), "arrays for work in the background must lie in shared memory");
+  return call.ok() ? outerloop::Queue(env, call, std::move(work)) : nullptr;
+}
+
+struct Function {
+  const char* name;
+  napi_callback call;
+};
+
+constexpr Function kKernels[] = {
+    {"compress", Now<Compress>}, {"findInvalid", Now<FindInvalid>}, {"recordNorms", Now<RecordNorms>},
+    {"decode", Now<Decode>},     {"addScaled", Now<AddScaled>},     {"aggregate", Now<Aggregate>},
+    {"crc32c", Now<Crc32c>},
+};
+constexpr Function kBackgroundKernels[] = {
+    {"compress", InBackground<Compress>},
+    {"aggregate", InBackground<Aggregate>},
+};
+
+// object[name] = function, for each.
+template <size_t kCount>
+bool Fill(napi_env env, napi_value object, const Function (&functions)[kCount], TableOf table_of) {
+  for (const Function& one : functions) {
     napi_value function;
     void* data = reinterpret_cast<void*>(table_of);
-    if (napi_create_function(env, kernel.name, NAPI_AUTO_LENGTH, kernel.function, data, &function) != napi_ok ||
-        napi_set_named_property(env, set, kernel.name, function) != napi_ok)
+    if (napi_create_function(env, one.name, NAPI_AUTO_LENGTH, one.call, data, &function) != napi_ok ||
+        napi_set_named_property(env, object, one.name, function) != napi_ok)
       return false;
   }
-  return napi_set_named_property(env, exports, name, set) == napi_ok;
+  return true;
+}
+
+// exports[name] = the kernels of one instruction set; their `background`: those that return a promise.
+bool Export(napi_env env, napi_value exports, const char* name, TableOf table_of) {
+  napi_value set, background;
+  return napi_create_object(env, &set) == napi_ok && napi_create_object(env, &background) == napi_ok &&
+         Fill(env, set, kKernels, table_of) && Fill(env, background, kBackgroundKernels, table_of) &&
+         napi_set_named_property(env, set, "background", background) == napi_ok &&
+         napi_set_named_property(env, exports, name, set) == napi_ok;
 }
 
 }  // namespace

@@ -60,7 +60,23 @@ function exercise(kernels: Kernels, k: KeepCount): Buffer[] {
   const sum = dense.slice();
   kernels.addScaled(records, k, -0.5, sum);
   found.push(kernels.aggregate(records, k, Float32Array.of(0.7), alpha, delta, next));
-  return [after, records, norms, dense, sum, next, Int32Array.from(found)].map((array) =>
-    Buffer.from(array.buffer, array.byteOffset, array.byteLength),
-  );
+  const halves = Uint16Array.from({ length: elements }, (_, i) => ((i * 7919) % 0x4000) | ((i & 1) << 15));
+  const halfNext = new Uint16Array(elements);
+  const halfAfter = new Float32Array(elements);
+  const halfRecords = records.slice();
+  found.push(kernels.compress(halves, error, halfAfter, beta, k, halfRecords));
+  found.push(kernels.aggregate(records, k, Float32Array.of(0.7), alpha, halves, halfNext));
+  found.push(kernels.crc32c(records.subarray(1), 0x12345678));
+  return [
+    after,
+    records,
+    norms,
+    dense,
+    sum,
+    next,
+    halfAfter,
+    halfRecords,
+    halfNext,
+    Float64Array.from(found),
+  ].map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength));
 }

@@ -51,11 +51,50 @@ void AddScaled(const uint8_t* records, float factor, float* out, size_t elements
   }
 }
 
-// next = theta - alpha * sum of the peers' updates; lowest element of `next` that is not finite, or -1.
+// sum <- theta - alpha * sum, f32; lowest element that is not finite, or -1.
+template <class Theta>
+int Step(float* sum, float alpha, const Theta* theta, int count) {
+  Ints largest = {};
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats step = Load(sum + i) * alpha;
+    const Floats result = Load(theta + i) - step;
+    Store(sum + i, result);
+    largest = Max(largest, Keys(result));
+  }
+  int32_t largest_key = Largest(largest);
+  for (; i < count; i++) {
+    const float step = alpha * sum[i];
+    sum[i] = Widen(theta[i]) - step;
+    largest_key = Key(sum[i]) > largest_key ? Key(sum[i]) : largest_key;
+  }
+  if (largest_key < static_cast<int32_t>(kInfinityKey)) return -1;
+  i = 0;
+  while (IsFinite(sum[i])) i++;
+  return i;
+}
+
+inline int Apply(float* sum, float alpha, const float* theta, float* next, int count) {
+  const int at = Step(sum, alpha, theta, count);
+  Stream(next, sum, static_cast<size_t>(count));
+  return at;
+}
+
+// The result is narrowed, which may make it infinite.
+inline int Apply(float* sum, float alpha, const Bfloat16* theta, Bfloat16* next, int count) {
+  int at = Step(sum, alpha, theta, count);
+  for (int i = 0; i < count; i++) {
+    next[i] = Narrow(sum[i]);
+    if (at < 0 && !IsFinite(Widen(next[i]))) at = i;
+  }
+  return at;
+}
+
+// next = theta - alpha * sum of the peers' updates; lowest element of `next` that is not finite, or -1. `next` may be `theta`.
 // One chunk's sum stays in the first-level cache while all peers scatter into it.
-template <int kKeep>
+template <int kKeep, class Theta>
 ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t peers, float alpha,
-                    const float* theta, float* next, size_t elements) {
+                    const Theta* theta, Theta* next, size_t elements) {
   ptrdiff_t non_finite = -1;
   alignas(64) float sum[kChunk];
   for (int chunk = 0; chunk < ChunksOf(elements); chunk++) {
@@ -67,25 +106,8 @@ ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t pe
     }
     const size_t first = static_cast<size_t>(chunk) * kChunk;
     const int count = ElementsOfChunk(elements, chunk);
-    Ints largest = {};
-    int i = 0;
-    for (; i + kLanes <= count; i += kLanes) {
-      const Floats step = Load(sum + i) * alpha;
-      const Floats result = Load(theta + first + i) - step;
-      Store(sum + i, result);
-      largest = Max(largest, Keys(result));
-    }
-    int32_t largest_key = Largest(largest);
-    for (; i < count; i++) {
-      const float step = alpha * sum[i];
-      sum[i] = theta[first + i] - step;
-      largest_key = Key(sum[i]) > largest_key ? Key(sum[i]) : largest_key;
-    }
-    Stream(next + first, sum, count);
-    if (non_finite >= 0 || largest_key < static_cast<int32_t>(kInfinityKey)) continue;
-    i = 0;
-    while (IsFinite(sum[i])) i++;
-    non_finite = static_cast<ptrdiff_t>(first) + i;
+    const int at = Apply(sum, alpha, theta + first, next + first, count);
+    if (non_finite < 0 && at >= 0) non_finite = static_cast<ptrdiff_t>(first) + at;
   }
   FinishStreams();
   return non_finite;

@@ -4,19 +4,20 @@
  *
  * @module
  */
+import { readerOf, type Vector, writerOf } from "./bfloat16.ts";
 import { CHUNK } from "./layout.ts";
 import { emptyEntries, levelValues, type RecordFormat, unpackRecord } from "./record.ts";
 
 const { fround } = Math;
 
 /**
- * One tensor part: accumulates the peers of a chunk in order, then applies once. Writes `next` and leaves `theta`
- * as it is, because a result that is not finite must not touch it.
+ * One tensor part: accumulates the peers of a chunk in order, then applies once. A result that is not finite must not touch
+ * `theta`, so it goes to `next`; whoever can throw theta away may give it as `next` too.
  *
  * @param records - valid records, chunk-major: chunk 0 of peer 0, of peer 1, ...
  * @param coefficients - f32 `[peers]`
- * @param theta - f32 `[elements]`
- * @param next - receives the result, f32 `[elements]`
+ * @param theta - f32 or bfloat16 `[elements]`
+ * @param next - receives the result, rounded to nearest even where it is bfloat16; of theta's type, `[elements]`
  * @returns the lowest element of `next` that is not finite, or -1.
  */
 export function aggregate(
@@ -24,13 +25,16 @@ export function aggregate(
   format: RecordFormat,
   coefficients: Float32Array,
   alpha: number,
-  theta: Float32Array,
-  next: Float32Array,
+  theta: Vector,
+  next: Vector,
 ): number {
   const sum = new Float32Array(CHUNK);
   const entries = emptyEntries(format);
   let at = 0;
   let nonFinite = -1;
+  const thetaAt = readerOf(theta);
+  const nextAt = readerOf(next);
+  const write = writerOf(next);
   for (let first = 0; first < theta.length; first += CHUNK) {
     sum.fill(0);
     for (const coefficient of coefficients) {
@@ -44,8 +48,8 @@ export function aggregate(
     }
     const end = Math.min(first + CHUNK, theta.length);
     for (let i = first; i < end; i++) {
-      next[i] = (theta[i] as number) - fround(alpha * (sum[i - first] as number));
-      if (nonFinite < 0 && !Number.isFinite(next[i])) nonFinite = i;
+      write(i, fround(thetaAt(i) - fround(alpha * (sum[i - first] as number))));
+      if (nonFinite < 0 && !Number.isFinite(nextAt(i))) nonFinite = i;
     }
   }
   return nonFinite;

@@ -21,6 +21,10 @@ struct ElementType<uint8_t> {
   static constexpr napi_typedarray_type kType = napi_uint8_array;
 };
 template <>
+struct ElementType<uint16_t> {
+  static constexpr napi_typedarray_type kType = napi_uint16_array;
+};
+template <>
 struct ElementType<float> {
   static constexpr napi_typedarray_type kType = napi_float32_array;
 };
@@ -39,6 +43,8 @@ bool Overlap(const Array<T>& a, const Array<U>& b) {
 // false and the kernel must not run.
 class Call {
  public:
+  static constexpr size_t kMaxArguments = 6;
+
   Call(napi_env env, napi_callback_info info) : env_(env) {
     Require(napi_get_cb_info(env, info, &count_, arguments_, nullptr, &data_) == napi_ok, "no arguments");
   }
@@ -60,15 +66,35 @@ class Call {
     napi_typedarray_type type;
     bool is_typed_array = false;
     void* data = nullptr;
+    napi_value memory = nullptr;
     napi_value value = Next();
     const bool fits = value != nullptr && napi_is_typedarray(env_, value, &is_typed_array) == napi_ok &&
                       is_typed_array &&
-                      napi_get_typedarray_info(env_, value, &type, &array.length, &data, nullptr, nullptr) == napi_ok &&
+                      napi_get_typedarray_info(env_, value, &type, &array.length, &data, &memory, nullptr) == napi_ok &&
                       type == ElementType<T>::kType;
     Require(fits, message);
     array.data = static_cast<T*>(data);
+    bool can_be_taken_away = true;  // An ArrayBuffer can be detached or shrunk while another thread works on it, shared memory cannot.
+    if (fits && num_arrays_ < kMaxArguments && napi_is_arraybuffer(env_, memory, &can_be_taken_away) == napi_ok)
+      arrays_[num_arrays_++] = value;
+    all_shared_ = all_shared_ && !can_be_taken_away;
     return array;
   }
+
+  // True if the next argument is an array of bfloat16 bits.
+  bool NextIsBfloat16() const {
+    bool is_typed_array = false;
+    napi_typedarray_type type;
+    return next_ < count_ && next_ < kMaxArguments &&
+           napi_is_typedarray(env_, arguments_[next_], &is_typed_array) == napi_ok && is_typed_array &&
+           napi_get_typedarray_info(env_, arguments_[next_], &type, nullptr, nullptr, nullptr, nullptr) == napi_ok &&
+           type == napi_uint16_array;
+  }
+
+  // The arrays that were given, and whether all of them lie in shared memory.
+  const napi_value* arrays() const { return arrays_; }
+  size_t num_arrays() const { return num_arrays_; }
+  bool all_shared() const { return all_shared_; }
 
   float Float(const char* message) {
     double number = 0;
@@ -96,9 +122,11 @@ class Call {
  private:
   napi_value Next() { return next_ < count_ && next_ < kMaxArguments ? arguments_[next_++] : nullptr; }
 
-  static constexpr size_t kMaxArguments = 6;
   napi_env env_;
   napi_value arguments_[kMaxArguments] = {nullptr};
+  napi_value arrays_[kMaxArguments] = {nullptr};
+  size_t num_arrays_ = 0;
+  bool all_shared_ = true;
   size_t count_ = kMaxArguments;
   size_t next_ = 0;
   void* data_ = nullptr;

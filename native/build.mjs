@@ -23,7 +23,9 @@ const target = named ?? machine;
 // The kernels are compiled once for each; addon.cc looks which of them the processor has.
 const instructionSets = [
   { name: "portable", flags: [] },
-  ...(target.endsWith("-x64") ? [{ name: "avx2", flags: "-mavx2 -mbmi -mbmi2 -mpopcnt".split(" ") }] : []),
+  ...(target.endsWith("-x64")
+    ? [{ name: "avx2", flags: "-mavx2 -mbmi -mbmi2 -mpopcnt -msse4.2".split(" ") }]
+    : []),
 ];
 const folder = join(here, "..", "prebuilds", target);
 const addon = join(folder, "outerloop.node"); // where addon.ts looks

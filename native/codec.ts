@@ -16,6 +16,7 @@ import { loadAddon } from "./addon.ts";
 import type { Codec } from "./face.ts";
 import { createCodec } from "./kernel-codec.ts";
 import { type Backend, type Kernels, referenceKernels } from "./kernels.ts";
+import { createStreams, type Streams } from "./streaming/streams.ts";
 
 export type { ParsedShard } from "./container.ts";
 export type { Expected } from "./container-head.ts";
@@ -31,6 +32,18 @@ export {
 } from "./layout.ts";
 export { KEEP_COUNTS, type KeepCount, recordFormat } from "./record.ts";
 export { type AggregateEntry, type AggregateInput, aggregateSizeBytes, type ParsedAggregate } from "./sla.ts";
+export {
+  type ByteSink,
+  type ByteSource,
+  type CompressVectors,
+  readBytes,
+  type Sink,
+  type Source,
+  type StreamOptions,
+  type Streams,
+  sharedVector,
+  writeBytes,
+} from "./streaming/streams.ts";
 
 /**
  * The fastest codec present: native where the addon loads and agrees with the reference, else the reference in TypeScript.
@@ -40,6 +53,11 @@ export { type AggregateEntry, type AggregateInput, aggregateSizeBytes, type Pars
  */
 export function loadCodec(options: { backend?: Backend } = {}): Codec {
   return createCodec(loadKernels(options));
+}
+
+/** The same codec for vectors of any size, on background threads; chosen, and errors, as for {@link loadCodec}. */
+export function loadStreams(options: { backend?: Backend } = {}): Streams {
+  return createStreams(loadKernels(options));
 }
 
 /** Its kernels, for whoever works on bare records; chosen, and errors, as for {@link loadCodec}. */

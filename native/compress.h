@@ -12,7 +12,8 @@ class Compressor {
  public:
   // next: the residual after; `error` stays as it is, and neither array overlaps another. Returns the lowest element whose sum
   // f32(f32(e * beta) + delta) is not finite, or -1; where there is one, `next` and `records` hold nothing of use.
-  ptrdiff_t Compress(const float* delta, const float* error, float* next, float beta, size_t elements,
+  template <class Delta>
+  ptrdiff_t Compress(const Delta* delta, const float* error, float* next, float beta, size_t elements,
                      uint8_t* records) {
     for (size_t first = 0; first < elements; first += kChunk, records += Record<kKeep>::kBytes) {
       const size_t count = elements - first < kChunk ? elements - first : kChunk;
@@ -32,15 +33,18 @@ class Compressor {
   static constexpr int kSlack = 8;     // candidates too many that are not worth another pass
 
   // A tail is compressed as if padded with +0; the padding's residual is dropped.
-  int CompressTail(const float* delta, const float* error, size_t count, float beta, uint8_t* record) {
-    float padded_delta[kChunk] = {0}, padded_error[kChunk] = {0};
-    memcpy(padded_delta, delta, 4 * count);
-    memcpy(padded_error, error, 4 * count);
+  template <class Delta>
+  int CompressTail(const Delta* delta, const float* error, size_t count, float beta, uint8_t* record) {
+    Delta padded_delta[kChunk] = {};
+    float padded_error[kChunk] = {};
+    memcpy(padded_delta, delta, count * sizeof *delta);
+    memcpy(padded_error, error, count * sizeof *error);
     return CompressChunk(padded_delta, padded_error, beta, record);
   }
 
   // Leaves the residual in x_. Returns the lowest element that is not finite, or -1.
-  int CompressChunk(const float* delta, const float* error, float beta, uint8_t* record) {
+  template <class Delta>
+  int CompressChunk(const Delta* delta, const float* error, float beta, uint8_t* record) {
     AddDelta(delta, error, beta);
     if (largest_ >= static_cast<int32_t>(kInfinityKey)) {
       int i = 0;
@@ -67,7 +71,8 @@ class Compressor {
   }
 
   // x <- e * beta + delta, and the largest key of each group in the same pass.
-  void AddDelta(const float* delta, const float* error, float beta) {
+  template <class Delta>
+  void AddDelta(const Delta* delta, const float* error, float beta) {
     Ints smallest = Ints{} + INT32_MAX, largest = Ints{};
     for (int block = 0; block < kChunk; block += kBlock) {
       Ints in_group = Ints{};

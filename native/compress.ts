@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
+import { fromBfloat16, readerOf, toBfloat16, type Vector } from "./bfloat16.ts";
 import { CHUNK } from "./layout.ts";
 import { emptyEntries, packRecord, type RecordFormat } from "./record.ts";
 
@@ -14,7 +14,7 @@ const { fround } = Math;
 /**
  * Compresses the chunks of one tensor part.
  *
- * @param delta - pseudo-gradient, f32 `[elements]`; a last chunk with fewer than 4096 is padded with +0
+ * @param delta - pseudo-gradient, f32 or bfloat16 (widened, which is exact) `[elements]`; a last chunk with fewer than 4096 is padded with +0
  * @param error - e before, f32 `[elements]`; stays as it is
  * @param next - receives e after; shares memory with neither
  * @param records - receives one record per chunk
@@ -22,7 +22,7 @@ const { fround } = Math;
  *   Where there is one, `next` and `records` hold nothing of use.
  */
 export function compress(
-  delta: Float32Array,
+  delta: Vector,
   error: Float32Array,
   next: Float32Array,
   beta: number,
@@ -30,10 +30,11 @@ export function compress(
   records: Uint8Array,
 ): number {
   const x = new Float32Array(CHUNK);
+  const deltaAt = readerOf(delta);
   for (let first = 0, at = 0; first < delta.length; first += CHUNK, at += format.recordBytes) {
     const elements = Math.min(CHUNK, delta.length - first);
     for (let i = 0; i < elements; i++) {
-      x[i] = fround((error[first + i] as number) * beta) + (delta[first + i] as number);
+      x[i] = fround((error[first + i] as number) * beta) + deltaAt(first + i);
       if (!Number.isFinite(x[i])) return first + i;
     }
     x.fill(0, elements);

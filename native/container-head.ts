@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { OuterloopError } from "../schemas/errors.ts";
 import { crc32c } from "./crc32c.ts";
 import {
@@ -28,8 +27,18 @@ export interface Expected {
 /** Arithmetic profile: how every sum and rounding is done. */
 export const PROFILE = 1;
 
-/** Header, tables and padding for the data that stands in `bytes`. */
-export function buildHead(bytes: Uint8Array, expected: Expected, squaredNorms: Float64Array): Buffer {
+/** Digests of the bytes of one segment. */
+export interface SegmentDigest {
+  sha256: Uint8Array;
+  crc32c: number;
+}
+
+/** Header, tables and padding for data with these norms and digests; what is not known yet is zero. */
+export function buildHead(
+  expected: Expected,
+  squaredNorms: Float64Array,
+  segments: readonly SegmentDigest[],
+): Buffer {
   const { layout, round, k } = expected;
   const shard = shardOf(layout, expected.shard);
   const offsets = shardOffsets(shard, k);
@@ -45,11 +54,10 @@ export function buildHead(bytes: Uint8Array, expected: Expected, squaredNorms: F
     head.writeUInt8(part.raw ? 1 : 0, at + 23);
     head.writeDoubleLE(squaredNorms[i] as number, at + 24);
   });
-  offsets.segments.forEach(({ start, end }, i) => {
+  segments.forEach(({ sha256, crc32c }, i) => {
     const at = offsets.segmentTable + 36 * i;
-    const data = bytes.subarray(start, end);
-    createHash("sha256").update(data).digest().copy(head, at);
-    head.writeUInt32LE(crc32c(data), at + 32);
+    head.set(sha256, at);
+    head.writeUInt32LE(crc32c, at + 32);
   });
 
   const hasTail = shard.parts.some((part) => !part.raw && part.elements % CHUNK !== 0);
@@ -96,18 +104,21 @@ const HEADER_FIELDS: readonly Field[] = [
 ];
 
 /**
- * The fields in the order they are compared. Digests of the data come before the data is looked at, so an accident
- * is reported as one; the norms come after it, because only valid data has any.
+ * The fields in the order they are compared. The digest of a segment comes before its data is looked at, so an accident is reported as
+ * one; the norms come last, because only valid data has any.
  */
-export function headFields(shard: ShardLayout, k: KeepCount): { beforeData: Field[]; checksums: Field[] } {
+export function headFields(
+  shard: ShardLayout,
+  k: KeepCount,
+): { beforeData: Field[]; segments: Field[]; checksums: Field[] } {
   const offsets = shardOffsets(shard, k);
   const tensors = shard.parts.map((_, i) => offsets.tensorTable + 32 * i);
   return {
     beforeData: [
       ...HEADER_FIELDS,
       ...tensors.map((at, i): Field => [`table entry of tensor part ${i}`, at, 24]),
-      ...offsets.segments.map((_, i): Field => [`digest of segment ${i}`, offsets.segmentTable + 36 * i, 36]),
     ],
+    segments: offsets.segments.map((_, i) => [`digest of segment ${i}`, offsets.segmentTable + 36 * i, 36]),
     checksums: [
       ...tensors.map((at, i): Field => [`squared norm of tensor part ${i}`, at + 24, 8]),
       ["padding", offsets.tablesEnd, offsets.records - offsets.tablesEnd],

@@ -9,20 +9,12 @@
  * @module
  */
 import { OuterloopError } from "../schemas/errors.ts";
-import { buildHead, compareFields, type Expected, headFields } from "./container-head.ts";
-import { recordAt } from "./decode.ts";
+import { buildHead, compareFields, type Expected, type Field, headFields } from "./container-head.ts";
 import type { Kernels } from "./kernels.ts";
-import {
-  CHUNK,
-  CHUNKS_PER_SEGMENT,
-  type ShardLayout,
-  shardOf,
-  shardOffsets,
-  type TensorPart,
-  type UpdateLayout,
-} from "./layout.ts";
-import { findInvalidRaw, rawNorm } from "./raw.ts";
-import { type KeepCount, recordFault, recordFormat } from "./record.ts";
+import { type ShardLayout, shardOf, shardOffsets, type UpdateLayout } from "./layout.ts";
+import { Measure } from "./measure.ts";
+import type { KeepCount } from "./record.ts";
+import { checkRaw, checkRecords } from "./shard-data.ts";
 
 /** One shard of one submission. The arrays are views of the object's bytes, which must stay as they are. */
 export interface ParsedShard {
@@ -51,7 +43,14 @@ export function newContainer(expected: Expected): {
 
 /** Writes what stands in front of the data, once the data is complete. */
 export function sealContainer(bytes: Uint8Array, expected: Expected, kernels: Kernels): void {
-  bytes.set(buildHead(bytes, expected, measureParts(bytes, expected, kernels)));
+  const shard = checkedShard(expected);
+  const measure = new Measure(shard, expected.k, kernels);
+  for (const { start, end } of shardOffsets(shard, expected.k).segments) {
+    const data = bytes.subarray(start, end);
+    if (measure.chunksLeft > 0) measure.records(data);
+    else measure.raw(data);
+  }
+  bytes.set(buildHead(expected, measure.squaredNorms, measure.segments));
 }
 
 /**
@@ -62,61 +61,91 @@ export function sealContainer(bytes: Uint8Array, expected: Expected, kernels: Ke
 export function parseContainer(bytes: Uint8Array, expected: Expected, kernels: Kernels): ParsedShard {
   const shard = checkedShard(expected);
   const offsets = shardOffsets(shard, expected.k);
-  if (bytes.length !== offsets.sizeBytes) {
-    throw new OuterloopError(
-      "invalid-container",
-      `shard ${shard.number}: expected ${offsets.sizeBytes} bytes, got ${bytes.length}`,
-      { shard: shard.number, expected: offsets.sizeBytes, actual: bytes.length },
-    );
-  }
-  const squaredNorms = measureParts(bytes, expected, kernels);
-  const head = buildHead(bytes, expected, squaredNorms);
-  const { beforeData, checksums } = headFields(shard, expected.k);
-  compareFields(bytes, head, beforeData, shard);
+  checkSize(shard, offsets.sizeBytes, bytes.length);
+  const reader = new ContainerReader(bytes.subarray(0, offsets.records), expected, kernels);
+  for (const { start, end } of offsets.segments) reader.data(bytes.subarray(start, end));
+  const squaredNorms = reader.finish();
   const records = bytes.subarray(offsets.records, offsets.raw);
   const raw = bytes.subarray(offsets.raw);
-  checkData(kernels, shard, expected.k, records, raw, 1);
-  compareFields(bytes, head, checksums, shard);
   return { ...expected, shard, records, raw, squaredNorms };
 }
 
-/**
- * Checks the records and raw values of one or more peers.
- *
- * @param records - chunk-major `[chunks x peers x recordBytes]`
- * @param raw - element-major `[rawElements x peers x 2]`
- * @throws `invalid-record`, `invalid-raw-value`
- */
-export function checkData(
-  kernels: Kernels,
-  shard: ShardLayout,
-  k: KeepCount,
-  records: Uint8Array,
-  raw: Uint8Array,
-  peers: number,
-): void {
-  const format = recordFormat(k);
-  for (const part of shard.parts) {
-    if (part.raw) continue;
-    const own = partRecords(part, records, k, peers);
-    const at = kernels.findInvalid(own, k, part.elements, peers);
-    if (at < 0) continue;
-    const chunk = Math.floor(at / peers);
-    const elements = Math.min(CHUNK, part.elements - CHUNK * chunk);
-    const reason = recordFault(format, recordAt(own, format, at), elements);
-    throw new OuterloopError(
-      "invalid-record",
-      `shard ${shard.number}, chunk ${part.firstChunk + chunk}: ${reason}`,
-      { shard: shard.number, chunk: part.firstChunk + chunk, peer: at % peers, reason },
-    );
+/** Checks an untrusted object whose size is right, front to back: its head, runs of records, raw values. */
+export class ContainerReader {
+  readonly #expected: Expected;
+  readonly #kernels: Kernels;
+  readonly #shard: ShardLayout;
+  readonly #head: Buffer;
+  readonly #fields: ReturnType<typeof headFields>;
+  readonly #measure: Measure;
+  #fault: unknown;
+
+  /**
+   * @param head - everything before the first record
+   * @throws `invalid-container`
+   */
+  constructor(head: Uint8Array, expected: Expected, kernels: Kernels) {
+    this.#expected = expected;
+    this.#kernels = kernels;
+    this.#shard = checkedShard(expected);
+    this.#head = Buffer.from(head);
+    this.#fields = headFields(this.#shard, expected.k);
+    this.#measure = new Measure(this.#shard, expected.k, kernels);
+    this.#compare(this.#fields.beforeData);
   }
-  const at = findInvalidRaw(raw);
-  if (at < 0) return;
-  const element = Math.floor(at / peers);
+
+  /** Chunks that the next run of records may have at most; 0: the raw values are next. */
+  get chunksLeft(): number {
+    return this.#measure.chunksLeft;
+  }
+
+  /**
+   * Records of whole chunks, within one segment; after the last one, all raw values at once. Data that was taken is sound only when
+   * its segment is complete: an error of a record waits for the digest, which says whether it was an accident on the way.
+   *
+   * @throws `invalid-container`, `invalid-record`, `invalid-raw-value`
+   */
+  data(bytes: Uint8Array): void {
+    const measure = this.#measure;
+    const segment = measure.segments.length;
+    const { chunk } = measure;
+    const isRaw = measure.chunksLeft === 0;
+    if (isRaw) measure.raw(bytes);
+    else measure.records(bytes);
+    try {
+      if (isRaw) checkRaw(this.#shard, bytes);
+      else checkRecords(this.#kernels, this.#shard, this.#expected.k, bytes, { from: chunk });
+    } catch (error) {
+      this.#fault ??= error;
+    }
+    if (measure.segments.length === segment) return;
+    this.#compare(this.#fields.segments.slice(segment, segment + 1));
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  /**
+   * After all data: the squared norm of each part.
+   *
+   * @throws `invalid-container`
+   */
+  finish(): Float64Array {
+    this.#compare(this.#fields.checksums);
+    return this.#measure.squaredNorms;
+  }
+
+  #compare(fields: readonly Field[]): void {
+    const { squaredNorms, segments } = this.#measure;
+    compareFields(this.#head, buildHead(this.#expected, squaredNorms, segments), fields, this.#shard);
+  }
+}
+
+/** @throws `invalid-container`: the object of this shard has another size. */
+export function checkSize(shard: ShardLayout, expected: number, actual: number): void {
+  if (actual === expected) return;
   throw new OuterloopError(
-    "invalid-raw-value",
-    `shard ${shard.number}, raw element ${element}: the value is not finite`,
-    { shard: shard.number, element, peer: at % peers },
+    "invalid-container",
+    `shard ${shard.number}: expected ${expected} bytes, got ${actual}`,
+    { shard: shard.number, expected, actual },
   );
 }
 
@@ -130,40 +159,4 @@ export function checkedShard({ layout, shard, round }: Expected): ShardLayout {
     throw new OuterloopError("invalid-argument", `the round must be a whole number below 2^32, not ${round}`);
   }
   return shardOf(layout, shard);
-}
-
-/** The records of one tensor part, as a view. */
-export function partRecords(part: TensorPart, records: Uint8Array, k: KeepCount, peers = 1): Uint8Array {
-  const stride = recordFormat(k).recordBytes * peers;
-  return records.subarray(part.firstChunk * stride, (part.firstChunk + part.chunks) * stride);
-}
-
-/** The values of one raw tensor, as a view. */
-export function partRaw(part: TensorPart, raw: Uint8Array, peers = 1): Uint8Array {
-  const stride = 2 * peers;
-  return raw.subarray(part.firstRaw * stride, (part.firstRaw + part.elements) * stride);
-}
-
-/**
- * Squared norm of each part: chunks ascending within a segment, then the sums of the segments ascending, so that
- * segments can be measured apart without changing a bit of the result.
- */
-function measureParts(bytes: Uint8Array, { layout, shard, k }: Expected, kernels: Kernels): Float64Array {
-  const { chunks, parts } = shardOf(layout, shard);
-  const offsets = shardOffsets(shardOf(layout, shard), k);
-  const chunkNorms = new Float64Array(chunks);
-  kernels.recordNorms(bytes.subarray(offsets.records, offsets.raw), k, chunkNorms);
-  return Float64Array.from(parts, (part) => {
-    if (part.raw) return rawNorm(partRaw(part, bytes.subarray(offsets.raw)));
-    let norm = 0;
-    let chunk = part.firstChunk;
-    const end = part.firstChunk + part.chunks;
-    while (chunk < end) {
-      const segmentEnd = Math.min(end, (Math.floor(chunk / CHUNKS_PER_SEGMENT) + 1) * CHUNKS_PER_SEGMENT);
-      let sum = 0;
-      for (; chunk < segmentEnd; chunk++) sum += chunkNorms[chunk] as number;
-      norm += sum;
-    }
-    return norm;
-  });
 }

@@ -9,9 +9,13 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** CRC-32C of some bytes, as an unsigned number; of ASCII "123456789" it is 0xe3069283. */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
+/**
+ * CRC-32C of some bytes, as an unsigned number; of ASCII "123456789" it is 0xe3069283.
+ *
+ * @param before - the CRC of the bytes that stand before these; 0 for none
+ */
+export function crc32c(bytes: Uint8Array, before = 0): number {
+  let crc = before ^ 0xffffffff;
   for (let i = 0; i < bytes.length; i++) {
     crc = (TABLE[(crc ^ (bytes[i] as number)) & 0xff] as number) ^ (crc >>> 8);
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Vector } from "./bfloat16.ts";
 import type { ParsedShard } from "./container.ts";
 import type { Expected } from "./container-head.ts";
 import type { Backend } from "./kernels.ts";
@@ -29,7 +30,7 @@ export interface Codec {
    * x = beta * e + delta; update = Q(TopK(x)); e' = x - update, for the whole model, in one pass. The new error state has memory
    * of its own, so nothing is lost where an element is not finite: swap both on success.
    *
-   * @param delta - pseudo-gradient, f32 `[parameters]`
+   * @param delta - pseudo-gradient, f32 or bfloat16 as bits (widened, which is exact) `[parameters]`
    * @param error - e, f32 `[parameters]`; stays as it is
    * @param next - receives e', f32 `[parameters]`; must not share memory with `delta` or `error`, and holds nothing of use after
    *   an error
@@ -38,7 +39,7 @@ export interface Codec {
    */
   compressUpdate(
     layout: UpdateLayout,
-    delta: Float32Array,
+    delta: Vector,
     error: Float32Array,
     next: Float32Array,
     options: CompressOptions,
@@ -56,6 +57,9 @@ export interface Codec {
 
   /** Dense values, f32 `[shard.elements]`. */
   decode(shard: ParsedShard): Float32Array<ArrayBuffer>;
+
+  /** The same, front to back, a tile at a time: each is good until the next one is asked for. */
+  decodeTiles(shard: ParsedShard): Generator<Float32Array>;
 
   /**
    * out_i <- f32(out_i + f32(value_i * factor)) at every kept entry and raw element; others keep their bits.
@@ -82,9 +86,16 @@ export interface Codec {
    * The outer step theta <- theta - alpha * sum a_p * update_p on one shard: peers ascending, then one apply.
    *
    * @param alphaBits - outer learning rate as f32 bits, hex; finite, not negative
-   * @param theta - updated in place
-   * @param extent - what `theta` covers, the whole model unless told
-   * @throws `non-finite-result` with `shard` and `element` (of the flat vector), before theta is touched.
+   * @param theta - f32, or bfloat16 as bits; stays as it is
+   * @param next - of the same type; receives the shard's elements of the result; theta itself, or memory of its own
+   * @param extent - what both cover, the whole model unless told
+   * @throws `non-finite-result` with `shard` and the lowest `element` (of the flat vector); then `next` holds nothing of use.
    */
-  applyAggregate(aggregate: ParsedAggregate, alphaBits: string, theta: Float32Array, extent?: Extent): void;
+  applyAggregate(
+    aggregate: ParsedAggregate,
+    alphaBits: string,
+    theta: Vector,
+    next: Vector,
+    extent?: Extent,
+  ): void;
 }

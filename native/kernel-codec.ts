@@ -4,27 +4,28 @@
  *
  * @module
  */
-import { OuterloopError } from "../schemas/errors.ts";
-import { f32FromHex } from "../schemas/primitives.ts";
-import { newContainer, parseContainer, partRaw, partRecords, sealContainer } from "./container.ts";
+import { readerOf, type Vector } from "./bfloat16.ts";
+import { newContainer, parseContainer, sealContainer } from "./container.ts";
 import { recordAt } from "./decode.ts";
 import type { Codec, Extent } from "./face.ts";
+import { checkedBeta, checkLength, invalidArgument, nonFiniteResult, nonFiniteValue } from "./faults.ts";
 import type { Kernels } from "./kernels.ts";
-import type { ShardLayout, TensorPart, UpdateLayout } from "./layout.ts";
+import { CHUNK, type ShardLayout, type TensorPart, tilesOf, type UpdateLayout } from "./layout.ts";
 import { addScaledRaw, aggregateRaw, compressRaw, decodeRaw } from "./raw.ts";
 import { emptyEntries, recordFormat, unpackRecord } from "./record.ts";
-import { buildAggregate, isCoefficient, parseAggregate } from "./sla.ts";
+import { partRaw, partRecords } from "./shard-data.ts";
+import { alphaOf, buildAggregate, parseAggregate } from "./sla.ts";
+
+/** 4 MiB of values: they stay in the cache until they are read. */
+const TILE_CHUNKS = 256;
 
 /** A codec that does its bulk work with the kernels given. */
 export function createCodec(kernels: Kernels): Codec {
-  // Results of an outer step until all are known to be finite. Kept: fresh pages cost more than the sums.
-  let results = new Float32Array(0);
   return {
     backend: kernels.backend,
 
     compressUpdate(layout, delta, error, next, options) {
-      const beta = Math.fround(options.beta);
-      if (!(beta >= 0 && beta <= 1)) throw invalidArgument(`beta must lie in 0..1, not ${options.beta}`);
+      const beta = checkedBeta(options.beta);
       for (const [name, vector] of Object.entries({ delta, error, next }))
         checkLength(name, vector, layout.parameters);
       if (overlap(delta, next) || overlap(error, next))
@@ -33,15 +34,11 @@ export function createCodec(kernels: Kernels): Codec {
         const expected = { layout, shard: shard.number, round: options.round, k: options.k };
         const { bytes, records, raw } = newContainer(expected);
         for (const part of shard.parts) {
-          const [from, state, to] = [delta, error, next].map((vector) => slice(vector, part)) as [
-            Float32Array,
-            Float32Array,
-            Float32Array,
-          ];
+          const [from, state, to] = [slice(delta, part), slice(error, part), slice(next, part)] as const;
           const at = part.raw
             ? compressRaw(from, state, to, beta, partRaw(part, raw))
             : kernels.compress(from, state, to, beta, options.k, partRecords(part, records, options.k));
-          if (at >= 0) throw nonFiniteValue(part.first + at, from[at] as number, state[at] as number);
+          if (at >= 0) throw nonFiniteValue(part.first + at, readerOf(from)(at), state[at] as number);
         }
         sealContainer(bytes, expected, kernels);
         return bytes;
@@ -60,6 +57,17 @@ export function createCodec(kernels: Kernels): Codec {
         else kernels.decode(partRecords(part, records, k), k, target);
       }
       return out;
+    },
+
+    *decodeTiles({ shard, k, records, raw }) {
+      const { recordBytes } = recordFormat(k);
+      const room = new Float32Array(Math.min(shard.elements, TILE_CHUNKS * CHUNK));
+      for (const { part, chunk, chunks, elements } of tilesOf(shard, TILE_CHUNKS)) {
+        const tile = room.subarray(0, elements);
+        if (part.raw) decodeRaw(partRaw(part, raw), tile);
+        else kernels.decode(records.subarray(chunk * recordBytes, (chunk + chunks) * recordBytes), k, tile);
+        yield tile;
+      }
     },
 
     addScaled({ layout, shard, k, records, raw }, factor, out, extent = "model") {
@@ -87,68 +95,43 @@ export function createCodec(kernels: Kernels): Codec {
 
     parseAggregate: (bytes, expected) => parseAggregate(bytes, expected, kernels),
 
-    applyAggregate({ layout, shard, k, coefficients, records, raw }, alphaBits, theta, extent = "model") {
-      if (!isCoefficient(alphaBits)) {
-        throw invalidArgument(`alpha ${alphaBits} is not the bits of a finite float that is not negative`);
-      }
-      const alpha = f32FromHex(alphaBits);
+    applyAggregate(aggregate, alphaBits, theta, next, extent = "model") {
+      const { layout, shard, k, coefficients, records, raw } = aggregate;
+      const alpha = alphaOf(alphaBits);
       const peers = coefficients.length;
+      if (overlap(theta, next) && theta.byteOffset !== next.byteOffset)
+        throw invalidArgument("next must be theta itself, or share no memory with it");
       const current = shardRange("theta", theta, layout, shard, extent);
-      if (results.length < shard.elements) results = new Float32Array(shard.elements);
-      const next = results.subarray(0, shard.elements);
+      const after = shardRange("next", next, layout, shard, extent);
       for (const part of shard.parts) {
         const from = slice(current, part, shard.first);
-        const to = slice(next, part, shard.first);
+        const to = slice(after, part, shard.first);
         const at = part.raw
           ? aggregateRaw(partRaw(part, raw, peers), coefficients, alpha, from, to)
           : kernels.aggregate(partRecords(part, records, k, peers), k, coefficients, alpha, from, to);
-        if (at < 0) continue;
-        throw new OuterloopError(
-          "non-finite-result",
-          `shard ${shard.number}: the outer step makes parameter ${part.first + at} ${to[at]}`,
-          { shard: shard.number, element: part.first + at },
-        );
+        if (at >= 0) throw nonFiniteResult(shard.number, part.first + at, readerOf(to)(at));
       }
-      current.set(next);
     },
   };
 }
 
 /** The elements of a part within a vector whose element 0 is the model's element `first`. */
-function slice(vector: Float32Array, part: TensorPart, first = 0): Float32Array {
-  return vector.subarray(part.first - first, part.first - first + part.elements);
+function slice<V extends Vector>(vector: V, part: TensorPart, first = 0): V {
+  return vector.subarray(part.first - first, part.first - first + part.elements) as V;
 }
 
-function shardRange(
+function shardRange<V extends Vector>(
   name: string,
-  vector: Float32Array,
+  vector: V,
   layout: UpdateLayout,
   shard: ShardLayout,
   extent: Extent,
-): Float32Array {
+): V {
   checkLength(name, vector, extent === "model" ? layout.parameters : shard.elements);
-  return extent === "model" ? vector.subarray(shard.first, shard.first + shard.elements) : vector;
+  return extent === "model" ? (vector.subarray(shard.first, shard.first + shard.elements) as V) : vector;
 }
 
-function checkLength(name: string, vector: Float32Array, elements: number): void {
-  if (vector.length === elements) return;
-  throw invalidArgument(`${name} has ${vector.length} elements, expected ${elements}`);
-}
-
-function overlap(a: Float32Array, b: Float32Array): boolean {
+function overlap(a: Vector, b: Vector): boolean {
   const [first, second] = a.byteOffset <= b.byteOffset ? [a, b] : [b, a];
   return a.buffer === b.buffer && first.byteOffset + first.byteLength > second.byteOffset;
-}
-
-function nonFiniteValue(element: number, delta: number, error: number): OuterloopError {
-  const cause = !Number.isFinite(delta) ? "delta" : !Number.isFinite(error) ? "error-state" : "overflow";
-  return new OuterloopError(
-    "non-finite-value",
-    `element ${element} of beta * e + delta is not finite (${cause}): delta ${delta}, e ${error}`,
-    { element, cause, delta, error },
-  );
-}
-
-function invalidArgument(message: string): OuterloopError {
-  return new OuterloopError("invalid-argument", message);
 }

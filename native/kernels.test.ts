@@ -1,9 +1,14 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fromBfloat16, nearestBfloat16, type Vector } from "./bfloat16.ts";
 import { CHUNK, KEEP_COUNTS, type KeepCount } from "./codec.ts";
+import { crc32c } from "./crc32c.ts";
 import { type Kernels, referenceKernels } from "./kernels.ts";
 import { compressNaively } from "./oracle.ts";
 import { emptyEntries, recordFormat, unpackRecord } from "./record.ts";
+import { sharedVector } from "./streaming/streams.ts";
 import { allKernels, bytesOf, nativeKernels, oddInput, oddValues } from "./testing.ts";
 
 const keepCounts = fc.constantFrom(...KEEP_COUNTS);
@@ -45,6 +50,135 @@ describe.each(KEEP_COUNTS)("records of k = %i", (k) => {
       }),
       { numRuns: 25 },
     );
+  });
+});
+
+describe.each(allKernels)("bfloat16 vectors, $backend", (kernels) => {
+  const widened = (halves: Uint16Array) => Float32Array.from(halves, fromBfloat16);
+
+  test("as pseudo-gradient are what they are as f32", () => {
+    fc.assert(
+      fc.property(oddInput, betas, keepCounts, (input, beta, k) => {
+        const halves = Uint16Array.from(oddValues(input), nearestBfloat16);
+        const error = oddValues({ ...input, seed: ~input.seed });
+        const wanted = compressWith(kernels, widened(halves), error, beta, k);
+        const { found, records, next } = compressWith(kernels, halves, error, beta, k);
+        expect(found).toBe(wanted.found);
+        if (found >= 0) return;
+        expect(bytesOf(records).equals(bytesOf(wanted.records))).toBe(true);
+        expect(bytesOf(next).equals(bytesOf(wanted.next))).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("as parameters are rounded once, to nearest even, and may be their own result", () => {
+    fc.assert(
+      fc.property(oddInput, keepCounts, (input, k) => {
+        const halves = Uint16Array.from(oddValues({ ...input, kind: "bits" }), nearestBfloat16);
+        const records = chunkMajor(input, k, 3);
+        const coefficients = Float32Array.of(1, 0.5, fround(0.3));
+        const wide = new Float32Array(halves.length);
+        const found = kernels.aggregate(records, k, coefficients, 0.5, widened(halves), wide);
+        const rounded = Uint16Array.from(wide, nearestBfloat16);
+        const tooLarge = rounded.findIndex((half) => (half & 0x7f80) === 0x7f80);
+        const next = new Uint16Array(halves.length);
+        expect(kernels.aggregate(records, k, coefficients, 0.5, halves, next)).toBe(tooLarge);
+        expect(kernels.aggregate(records, k, coefficients, 0.5, halves, halves)).toBe(tooLarge);
+        expect(found < 0 || tooLarge <= found).toBe(true);
+        if (tooLarge >= 0) return;
+        expect(bytesOf(next).equals(bytesOf(rounded))).toBe(true);
+        expect(bytesOf(halves).equals(bytesOf(rounded))).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("CRC-32C: the check value of the standard, and of bytes in two runs", () => {
+    const text = Buffer.from("123456789");
+    expect(kernels.crc32c(text, 0)).toBe(0xe3069283);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(100), (bytes, at) => {
+        const before = kernels.crc32c(bytes.subarray(0, at), 0);
+        expect(kernels.crc32c(bytes.subarray(at), before)).toBe(crc32c(bytes));
+      }),
+    );
+  });
+});
+
+describe.each(allKernels)("work in the background, $backend", ({ background, ...kernels }) => {
+  const shared = (values: Float32Array) => {
+    const copy = sharedVector(values.length);
+    copy.set(values);
+    return copy;
+  };
+  const delta = shared(oddValues({ kind: "random", seed: 1, elements: 9000 }));
+  const error = shared(oddValues({ kind: "random", seed: 2, elements: 9000 }));
+  const emptyRecords = () => new Uint8Array(new SharedArrayBuffer(3 * 84));
+
+  test("gives the same bytes", async () => {
+    const wanted = compressWith({ ...kernels, background }, delta, error, 0.5, 64);
+    const [next, records] = [sharedVector(9000), emptyRecords()];
+    expect(await background.compress(delta, error, next, 0.5, 64, records)).toBe(-1);
+    expect(bytesOf(records)).toEqual(bytesOf(wanted.records));
+    expect(bytesOf(next)).toEqual(bytesOf(wanted.next));
+    const factors = shared(Float32Array.of(0.25));
+    const [now, later] = [sharedVector(9000), sharedVector(9000)];
+    kernels.aggregate(records, 64, factors, 1.5, delta, now);
+    expect(await background.aggregate(records, 64, factors, 1.5, delta, later)).toBe(-1);
+    expect(bytesOf(later)).toEqual(bytesOf(now));
+  });
+
+  test("lives through arrays that are written meanwhile: what it wrote is valid", async () => {
+    const scratch = shared(delta);
+    for (let round = 0; round < 20; round++) {
+      const records = emptyRecords();
+      const work = background.compress(scratch, error, sharedVector(9000), 0.5, 64, records);
+      for (let i = 0; i < scratch.length; i++) scratch[i] = i % 2 === 0 ? round : 1e-9 * i;
+      expect(await work).toBe(-1);
+      expect(kernels.findInvalid(records, 64, 9000, 1)).toBe(-1);
+      const broken = background.aggregate(
+        records,
+        64,
+        shared(Float32Array.of(1)),
+        1,
+        delta,
+        sharedVector(9000),
+      );
+      records.fill(255 - round);
+      await broken;
+    }
+  });
+});
+
+describe.each(nativeKernels)("the addon's work in the background: %#", ({ background }) => {
+  test("takes arrays in shared memory only: others can be taken away", () => {
+    const [own, shared] = [new Float32Array(CHUNK), () => sharedVector(CHUNK)];
+    const records = new Uint8Array(new SharedArrayBuffer(84));
+    expect(() => background.compress(own, shared(), shared(), 1, 64, records)).toThrow(TypeError);
+    expect(() => background.compress(shared(), shared(), own, 1, 64, records)).toThrow(TypeError);
+    expect(() => background.compress(shared(), shared(), shared(), 1, 64, new Uint8Array(84))).toThrow(
+      TypeError,
+    );
+    expect(() => background.aggregate(records, 64, sharedVector(1), 1, own, shared())).toThrow(TypeError);
+  });
+
+  test("outlives a worker thread that ends under it", async () => {
+    const url = JSON.stringify(new URL("./addon.ts", import.meta.url).href);
+    const worker = new Worker(
+      `(async () => {
+        const { loadAddon } = await import(${url});
+        const [{ background }] = loadAddon();
+        const vector = () => new Float32Array(new SharedArrayBuffer(4 * 2 ** 22));
+        for (let i = 0; i < 8; i++)
+          background.compress(vector(), vector(), vector(), 1, 64, new Uint8Array(new SharedArrayBuffer(1024 * 84)));
+        require("node:worker_threads").parentPort.postMessage("under way");
+      })();`,
+      { eval: true },
+    );
+    const [said] = await once(worker, "message");
+    expect(said).toBe("under way");
+    await worker.terminate();
   });
 });
 
@@ -173,6 +307,20 @@ describe.each(nativeKernels)("the addon stays within its arrays: %#", (native) =
       ["addScaled", records, 64, undefined, vector],
       ["aggregate", records, 64, new Float32Array(2), 1, vector, vector],
       ["aggregate", records, 64, new Float32Array(1), 1, vector, new Float32Array(1)],
+      ["aggregate", records, 64, new Float32Array(1), 1, vector, new Uint16Array(CHUNK)],
+      [
+        "aggregate",
+        records,
+        64,
+        new Float32Array(1),
+        1,
+        new Float32Array(CHUNK + 1).subarray(0, CHUNK),
+        vector.subarray(1),
+      ],
+      ["compress", new Int16Array(CHUNK), vector, new Float32Array(CHUNK), 1, 64, records],
+      ["crc32c", records, -1],
+      ["crc32c", records, 2 ** 32],
+      ["crc32c", "text", 0],
     ];
     for (const [name, ...values] of calls) expect(() => loose[name]?.(...values), name).toThrow(TypeError);
   });
@@ -195,7 +343,7 @@ test("unpacking a record gives back its entries", () => {
 
 function compressWith(
   kernels: Kernels,
-  delta: Float32Array,
+  delta: Vector,
   error: Float32Array,
   beta: number,
   k: KeepCount,

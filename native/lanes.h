@@ -66,6 +66,26 @@ inline Floats Load(const float* from) {
   return lanes;
 }
 
+// The upper half of a float32, as it lies in memory.
+struct Bfloat16 {
+  uint16_t bits;
+};
+
+// Widened, which is exact.
+inline Floats Load(const Bfloat16* from) {
+#ifdef __AVX2__
+  __m128i halves;
+  memcpy(&halves, from, sizeof halves);
+  return As<Floats>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+#else
+  uint32_t words[kLanes];
+  for (int i = 0; i < kLanes; i++) words[i] = static_cast<uint32_t>(from[i].bits) << 16;
+  Floats lanes;
+  memcpy(&lanes, words, sizeof lanes);
+  return lanes;
+#endif
+}
+
 inline Ints Load(const int32_t* from) {
   Ints lanes;
   memcpy(&lanes, from, sizeof lanes);

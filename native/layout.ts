@@ -108,6 +108,44 @@ export function shardOf(layout: UpdateLayout, shard: number): ShardLayout {
   );
 }
 
+/** A run of chunks of one tensor part: its elements and its records are contiguous. */
+export interface Piece {
+  part: TensorPart;
+  /** Of the first chunk, within the shard. */
+  chunk: number;
+  chunks: number;
+  /** First element, in the flat parameter vector. */
+  first: number;
+  elements: number;
+}
+
+/** The chunks `from` to `to` - 1 of a shard, in pieces of at most `most` chunks. */
+export function* piecesOf(
+  shard: ShardLayout,
+  from = 0,
+  to = shard.chunks,
+  most = Number.MAX_SAFE_INTEGER,
+): Generator<Piece> {
+  for (const part of shard.parts) {
+    const end = Math.min(to, part.firstChunk + part.chunks);
+    for (let chunk = Math.max(from, part.firstChunk); chunk < end; chunk += most) {
+      const chunks = Math.min(most, end - chunk);
+      const before = CHUNK * (chunk - part.firstChunk);
+      const elements = Math.min(part.elements - before, CHUNK * chunks);
+      yield { part, chunk, chunks, first: part.first + before, elements };
+    }
+  }
+}
+
+/** The whole shard in order: pieces of at most `most` chunks, and raw tensors, which have no chunks. */
+export function* tilesOf(shard: ShardLayout, most: number): Generator<Piece> {
+  for (const part of shard.parts) {
+    const { firstChunk, chunks, first, elements } = part;
+    if (part.raw) yield { part, chunk: firstChunk, chunks: 0, first, elements };
+    else yield* piecesOf(shard, firstChunk, firstChunk + chunks, most);
+  }
+}
+
 /** Byte offsets in the SLC1 object of one shard: header, tensor table, segment table, padding, records, raw. */
 export interface ShardOffsets {
   tensorTable: number;

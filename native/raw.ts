@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
+import { fromBfloat16, readerOf, toBfloat16, type Vector, writerOf } from "./bfloat16.ts";
 
 const { fround } = Math;
 
@@ -15,14 +15,15 @@ const { fround } = Math;
  * @returns the lowest element whose sum is not finite, or -1; then `next` and `raw` hold nothing of use.
  */
 export function compressRaw(
-  delta: Float32Array,
+  delta: Vector,
   error: Float32Array,
   next: Float32Array,
   beta: number,
   raw: Uint8Array,
 ): number {
+  const deltaAt = readerOf(delta);
   for (let i = 0; i < delta.length; i++) {
-    const x = fround(fround((error[i] as number) * beta) + (delta[i] as number));
+    const x = fround(fround((error[i] as number) * beta) + deltaAt(i));
     if (!Number.isFinite(x)) return i;
     const isNegative = x < 0 || Object.is(x, -0);
     const half = toBfloat16(Math.abs(x)) | (isNegative ? 0x8000 : 0);
@@ -71,16 +72,19 @@ export function aggregateRaw(
   raw: Uint8Array,
   coefficients: Float32Array,
   alpha: number,
-  theta: Float32Array,
-  next: Float32Array,
+  theta: Vector,
+  next: Vector,
 ): number {
+  const thetaAt = readerOf(theta);
+  const nextAt = readerOf(next);
+  const write = writerOf(next);
   let at = 0;
   let nonFinite = -1;
   for (let i = 0; i < theta.length; i++) {
     let sum = 0;
     for (const coefficient of coefficients) sum = fround(sum + fround(rawValue(raw, at++) * coefficient));
-    next[i] = (theta[i] as number) - fround(alpha * sum);
-    if (nonFinite < 0 && !Number.isFinite(next[i])) nonFinite = i;
+    write(i, fround(thetaAt(i) - fround(alpha * sum)));
+    if (nonFinite < 0 && !Number.isFinite(nextAt(i))) nonFinite = i;
   }
   return nonFinite;
 }

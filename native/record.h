@@ -35,6 +35,15 @@ inline uint16_t ToLevel(float magnitude) {
 
 inline float FromLevel(uint16_t level) { return BitsFloat(static_cast<uint32_t>(level) << 16); }
 
+inline float Widen(float x) { return x; }
+inline float Widen(Bfloat16 x) { return BitsFloat(static_cast<uint32_t>(x.bits) << 16); }
+
+// A number to bfloat16, nearest even; what is too large becomes infinite. Not for NaN.
+inline Bfloat16 Narrow(float x) {
+  const uint32_t u = FloatBits(x);
+  return {static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16)};
+}
+
 inline int ChunksOf(size_t elements) { return static_cast<int>((elements + kChunk - 1) / kChunk); }
 
 constexpr int Log2(int n) { return n == 1 ? 0 : 1 + Log2(n / 2); }

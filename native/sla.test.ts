@@ -46,9 +46,12 @@ describe.each(allCodecs)("an exact aggregate, $backend", (codec) => {
       wanted[i] = (wanted[i] ?? 0) - Math.fround(Math.fround(1.3) * value);
     });
     const slice = theta.slice(0, shard.elements);
-    codec.applyAggregate(codec.parseAggregate(bytes, expected), ALPHA, theta);
-    codec.applyAggregate(codec.parseAggregate(bytes, expected), ALPHA, slice, "shard");
-    expect(bytesOf(theta)).toEqual(bytesOf(wanted));
+    const before = theta.slice();
+    const next = theta.slice();
+    codec.applyAggregate(codec.parseAggregate(bytes, expected), ALPHA, theta, next);
+    expect(bytesOf(next)).toEqual(bytesOf(wanted));
+    expect(bytesOf(theta)).toEqual(bytesOf(before));
+    codec.applyAggregate(codec.parseAggregate(bytes, expected), ALPHA, slice, slice, "shard");
     expect(bytesOf(slice)).toEqual(bytesOf(wanted.subarray(0, shard.elements)));
   });
 
@@ -58,7 +61,7 @@ describe.each(allCodecs)("an exact aggregate, $backend", (codec) => {
       const entries = order.map((from, p) => entry(shards[from] as ParsedShard, p, 1 / 3));
       const theta = new Float32Array(smallLayout.parameters);
       const aggregate = codec.parseAggregate(codec.buildAggregate({ ...expected, entries }), expected);
-      codec.applyAggregate(aggregate, ALPHA, theta);
+      codec.applyAggregate(aggregate, ALPHA, theta, theta);
       return bytesOf(theta).toString("hex");
     };
     expect(applied([0, 1, 2])).not.toBe(applied([2, 1, 0]));
@@ -71,7 +74,7 @@ describe.each(allCodecs)("an exact aggregate, $backend", (codec) => {
     for (const element of [elements - 1, 4200, 4]) {
       theta[element] = Infinity;
       const before = theta.slice();
-      expect(() => codec.applyAggregate(aggregate, ALPHA, theta)).toThrow(
+      expect(() => codec.applyAggregate(aggregate, ALPHA, theta, theta.slice())).toThrow(
         expect.objectContaining({ code: "non-finite-result", details: { shard: 0, element } }),
       );
       expect(bytesOf(theta)).toEqual(bytesOf(before));
@@ -80,9 +83,10 @@ describe.each(allCodecs)("an exact aggregate, $backend", (codec) => {
 
   test("reports an overflow of the sum", () => {
     const huge = codec.parseAggregate(codec.buildAggregate(input(2, () => 3e38)), expected);
-    expect(() =>
-      codec.applyAggregate(huge, f32ToHex(3e38), new Float32Array(smallLayout.parameters)),
-    ).toThrow(expect.objectContaining({ code: "non-finite-result" }));
+    const theta = new Float32Array(smallLayout.parameters);
+    expect(() => codec.applyAggregate(huge, f32ToHex(3e38), theta, theta)).toThrow(
+      expect.objectContaining({ code: "non-finite-result" }),
+    );
   });
 
   test("is refused with any header or entry rule broken", () => {
@@ -155,10 +159,20 @@ describe.each(allCodecs)("an exact aggregate, $backend", (codec) => {
       );
     }
     const aggregate = codec.parseAggregate(bytes, expected);
+    const theta = new Float32Array(smallLayout.parameters);
+    const next = theta.slice();
     for (const alphaBits of ["7fc00000", "bf800000", "1"]) {
-      expect(() =>
-        codec.applyAggregate(aggregate, alphaBits, new Float32Array(smallLayout.parameters)),
-      ).toThrow(expect.objectContaining({ code: "invalid-argument" }));
+      expect(() => codec.applyAggregate(aggregate, alphaBits, theta, next)).toThrow(
+        expect.objectContaining({ code: "invalid-argument" }),
+      );
+    }
+    for (const [from, to] of [
+      [theta, next.subarray(1)],
+      [theta.subarray(1), theta.subarray(0, -1)],
+    ] as const) {
+      expect(() => codec.applyAggregate(aggregate, ALPHA, from, to)).toThrow(
+        expect.objectContaining({ code: "invalid-argument" }),
+      );
     }
   });
 });

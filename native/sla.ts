@@ -12,12 +12,14 @@
  */
 import { OuterloopError } from "../schemas/errors.ts";
 import { f32FromHex, toHex } from "../schemas/primitives.ts";
-import { checkData, checkedShard, type ParsedShard } from "./container.ts";
+import { checkedShard, type ParsedShard } from "./container.ts";
 import { type Expected, PROFILE } from "./container-head.ts";
 import { crc32c } from "./crc32c.ts";
+import { invalidArgument } from "./faults.ts";
 import type { Kernels } from "./kernels.ts";
 import { type ShardLayout, shardOf, type UpdateLayout } from "./layout.ts";
 import { type KeepCount, recordFormat } from "./record.ts";
+import { checkRaw, checkRecords } from "./shard-data.ts";
 
 const HEADER_BYTES = 64;
 const ENTRY_BYTES = 72;
@@ -60,36 +62,47 @@ export interface AggregateInput extends Expected {
  *   round, number, k or schema.
  */
 export function buildAggregate(input: AggregateInput): Uint8Array<ArrayBuffer> {
-  const shard = checkedShard(input);
-  const entries = input.entries.toSorted((a, b) => (a.peer < b.peer ? -1 : 1));
-  entries.forEach((entry, p) => {
-    const fault = entries[p - 1]?.peer === entry.peer ? "the peer has two entries" : entryFault(input, entry);
-    if (fault === null) return;
-    throw new OuterloopError(
-      "invalid-argument",
-      `aggregate of shard ${input.shard}, round ${input.round}, k ${input.k}, peer ${entry.peer}: ${fault}`,
-      { peer: entry.peer },
-    );
-  });
-  if (entries.length > 65_535) {
-    throw new OuterloopError("invalid-argument", `${entries.length} peers; an aggregate holds at most 65535`);
+  for (const entry of input.entries) {
+    const fault = sourceFault(input, entry.shard);
+    if (fault !== null) throw invalidEntry(input, entry.peer, fault);
   }
+  const { head, entries, shard } = aggregateHead(input, input.entries);
   const { recordBytes } = recordFormat(input.k);
-  const bytes = Buffer.alloc(aggregateSizeBytes(shard, input.k, entries.length));
-  writeHeader(bytes, input, shard, entries.length);
-  entries.forEach((entry, p) => {
-    const at = HEADER_BYTES + ENTRY_BYTES * p;
-    bytes.write(entry.peer, at, "hex");
-    bytes.write(entry.sha256, at + 32, "hex");
-    bytes.writeUInt32LE(Number.parseInt(entry.coefficientBits, 16), at + 64);
-  });
-  const records = bytes.subarray(HEADER_BYTES + ENTRY_BYTES * entries.length);
+  const bytes = new Uint8Array(aggregateSizeBytes(shard, input.k, entries.length));
+  bytes.set(head);
+  const records = bytes.subarray(head.length);
   const raw = records.subarray(recordBytes * shard.chunks * entries.length);
   entries.forEach(({ shard: source }, p) => {
     interleave(source.records, recordBytes, records, p, entries.length);
     interleave(source.raw, 2, raw, p, entries.length);
   });
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  return bytes;
+}
+
+/**
+ * What stands in front of the records, and the entries in their order.
+ *
+ * @throws `invalid-argument`
+ */
+export function aggregateHead<Entry extends AggregateEntry>(
+  expected: Expected,
+  unordered: readonly Entry[],
+): { head: Buffer<ArrayBuffer>; entries: Entry[]; shard: ShardLayout } {
+  const shard = checkedShard(expected);
+  const entries = unordered.toSorted((a, b) => (a.peer < b.peer ? -1 : 1));
+  if (entries.length > 65_535)
+    throw invalidArgument(`${entries.length} peers; an aggregate holds at most 65535`);
+  const head = Buffer.alloc(HEADER_BYTES + ENTRY_BYTES * entries.length);
+  writeHeader(head, expected, shard, entries.length);
+  entries.forEach((entry, p) => {
+    const fault = entries[p - 1]?.peer === entry.peer ? "the peer has two entries" : entryFault(entry);
+    if (fault !== null) throw invalidEntry(expected, entry.peer, fault);
+    const at = HEADER_BYTES + ENTRY_BYTES * p;
+    head.write(entry.peer, at, "hex");
+    head.write(entry.sha256, at + 32, "hex");
+    head.writeUInt32LE(Number.parseInt(entry.coefficientBits, 16), at + 64);
+  });
+  return { head, entries, shard };
 }
 
 /**
@@ -99,24 +112,55 @@ export function buildAggregate(input: AggregateInput): Uint8Array<ArrayBuffer> {
  * @throws `invalid-aggregate` naming what is wrong; `invalid-record`, `invalid-raw-value`.
  */
 export function parseAggregate(bytes: Uint8Array, expected: Expected, kernels: Kernels): ParsedAggregate {
+  const head = aggregateHeadBytes(bytes.subarray(0, HEADER_BYTES), bytes.length, expected);
+  const { shard, entries, coefficients } = parseAggregateHead(bytes.subarray(0, head), expected);
+  const peers = entries.length;
+  const rawOffset = head + recordFormat(expected.k).recordBytes * shard.chunks * peers;
+  const records = bytes.subarray(head, rawOffset);
+  const raw = bytes.subarray(rawOffset);
+  checkRecords(kernels, shard, expected.k, records, { peers });
+  checkRaw(shard, raw, peers);
+  return { ...expected, shard, entries, coefficients, records, raw };
+}
+
+/**
+ * Length of what stands in front of the records. The header must be the one of this shard, and the object as long as its number of
+ * peers says, before anything is read or allocated by that number.
+ *
+ * @param header - the first 64 bytes, or as many as there are
+ * @throws `invalid-aggregate`
+ */
+export function aggregateHeadBytes(header: Uint8Array, sizeBytes: number, expected: Expected): number {
   const shard = checkedShard(expected);
-  const { recordBytes } = recordFormat(expected.k);
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (view.length < HEADER_BYTES) throw invalid(shard, `expected at least 64 bytes, got ${view.length}`);
-  const peers = view.readUInt16LE(6);
-  const header = Buffer.alloc(HEADER_BYTES);
-  writeHeader(header, expected, shard, peers);
+  if (header.length < HEADER_BYTES) throw invalid(shard, `expected at least 64 bytes, got ${header.length}`);
+  const peers = bufferOf(header).readUInt16LE(6);
+  const wanted = Buffer.alloc(HEADER_BYTES);
+  writeHeader(wanted, expected, shard, peers);
   for (let offset = 0; offset < HEADER_BYTES; offset++) {
-    if (view[offset] !== header[offset]) {
-      throw invalid(shard, `header byte ${offset}: expected ${header[offset]}, got ${view[offset]}`, {
+    if (header[offset] !== wanted[offset]) {
+      throw invalid(shard, `header byte ${offset}: expected ${wanted[offset]}, got ${header[offset]}`, {
         offset,
       });
     }
   }
-  const sizeBytes = aggregateSizeBytes(shard, expected.k, peers);
-  if (view.length !== sizeBytes) {
-    throw invalid(shard, `expected ${sizeBytes} bytes for ${peers} peers, got ${view.length}`);
-  }
+  const size = aggregateSizeBytes(shard, expected.k, peers);
+  if (sizeBytes !== size) throw invalid(shard, `expected ${size} bytes for ${peers} peers, got ${sizeBytes}`);
+  return HEADER_BYTES + ENTRY_BYTES * peers;
+}
+
+/**
+ * Reads what stands in front of the records.
+ *
+ * @param head - of the length that {@link aggregateHeadBytes} gives
+ * @throws `invalid-aggregate`
+ */
+export function parseAggregateHead(
+  head: Uint8Array,
+  expected: Expected,
+): Pick<ParsedAggregate, "shard" | "entries" | "coefficients"> {
+  const shard = checkedShard(expected);
+  const view = bufferOf(head);
+  const peers = view.readUInt16LE(6);
   const entries = Array.from({ length: peers }, (_, p) => {
     const at = HEADER_BYTES + ENTRY_BYTES * p;
     if (view.readUInt32LE(at + 68) !== 0) throw invalid(shard, `entry ${p} has bytes that are not zero`);
@@ -136,13 +180,8 @@ export function parseAggregate(bytes: Uint8Array, expected: Expected, kernels: K
       throw invalid(shard, `entry ${p} has coefficient ${entry.coefficientBits}: negative or not finite`);
     }
   });
-  const dataOffset = HEADER_BYTES + ENTRY_BYTES * peers;
-  const rawOffset = dataOffset + recordBytes * shard.chunks * peers;
-  const records = bytes.subarray(dataOffset, rawOffset);
-  const raw = bytes.subarray(rawOffset);
-  checkData(kernels, shard, expected.k, records, raw, peers);
   const coefficients = Float32Array.from(entries, (entry) => f32FromHex(entry.coefficientBits));
-  return { ...expected, shard, entries, coefficients, records, raw };
+  return { shard, entries, coefficients };
 }
 
 /** Exact size in bytes of the aggregate of a shard. */
@@ -154,6 +193,20 @@ export function aggregateSizeBytes(shard: ShardLayout, k: KeepCount, peers: numb
 /** True for the bits of a float that may weigh an update: +0 to the largest finite float32. */
 export function isCoefficient(bits: string): boolean {
   return /^[0-9a-f]{8}$/.test(bits) && Number.parseInt(bits, 16) < 0x7f800000;
+}
+
+/**
+ * An outer learning rate from its bits.
+ *
+ * @throws `invalid-argument`
+ */
+export function alphaOf(bits: string): number {
+  if (isCoefficient(bits)) return f32FromHex(bits);
+  throw invalidArgument(`alpha ${bits} is not the bits of a finite float that is not negative`);
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function writeHeader(header: Buffer, expected: Expected, shard: ShardLayout, peers: number): void {
@@ -170,15 +223,25 @@ function writeHeader(header: Buffer, expected: Expected, shard: ShardLayout, pee
   header.writeUInt32LE(crc32c(header.subarray(0, 60)), 60);
 }
 
-/** Why an entry cannot be part of the aggregate, or null. */
-function entryFault(
-  input: AggregateInput,
-  { peer, sha256, coefficientBits, shard: source }: AggregateInput["entries"][number],
-): string | null {
-  const shard = shardOf(input.layout, input.shard);
+function invalidEntry({ shard, round, k }: Expected, peer: string, fault: string): OuterloopError {
+  return new OuterloopError(
+    "invalid-argument",
+    `aggregate of shard ${shard}, round ${round}, k ${k}, peer ${peer}: ${fault}`,
+    { peer },
+  );
+}
+
+/** Why an entry cannot be part of an aggregate, or null. */
+function entryFault({ peer, sha256, coefficientBits }: AggregateEntry): string | null {
   if (!/^[0-9a-f]{64}$/.test(peer)) return "the peer id is not 64 lowercase hex digits";
   if (!/^[0-9a-f]{64}$/.test(sha256)) return "the digest is not 64 lowercase hex digits";
   if (!isCoefficient(coefficientBits)) return `coefficient ${coefficientBits} is negative or not finite`;
+  return null;
+}
+
+/** Why an object cannot be part of the aggregate, or null. */
+function sourceFault(input: Expected, source: ParsedShard): string | null {
+  const shard = shardOf(input.layout, input.shard);
   if (source.round !== input.round) return `its object is of round ${source.round}`;
   if (source.k !== input.k) return `its object has k ${source.k}`;
   if (source.layout.schemaDigest !== input.layout.schemaDigest) return "its object has another schema";
@@ -189,7 +252,7 @@ function entryFault(
 }
 
 /** Copies items of `itemBytes` from one peer's array to its places among those of all peers. */
-function interleave(
+export function interleave(
   source: Uint8Array,
   itemBytes: number,
   target: Uint8Array,

@@ -8,6 +8,7 @@ import { loadAddon } from "./addon.ts";
 import { type Codec, createLayout, type KeepCount, type ParsedShard, type UpdateLayout } from "./codec.ts";
 import { createCodec } from "./kernel-codec.ts";
 import { type Kernels, referenceKernels } from "./kernels.ts";
+import { createStreams, type Streams } from "./streaming/streams.ts";
 
 /** The addon's kernels, on each instruction set that this processor has; none on a machine without a compiler. */
 export const nativeKernels: readonly Kernels[] = presentAddon();
@@ -15,6 +16,8 @@ export const nativeKernels: readonly Kernels[] = presentAddon();
 export const allKernels: readonly Kernels[] = [referenceKernels, ...nativeKernels];
 /** A codec on each. */
 export const allCodecs: readonly Codec[] = allKernels.map(createCodec);
+/** Streams on each. */
+export const allStreams: readonly Streams[] = allKernels.map(createStreams);
 
 /** A model with raw tensors, whole chunks, a short and a very short tail, and a tensor in two shards. */
 export const smallLayout: UpdateLayout = createLayout(

@@ -131,7 +131,8 @@ function buildCase(codec: Codec, layout: UpdateLayout, k: KeepCount, files: Map<
       return [{ peer, sha256: object.sha256, coefficientBits, shard: parsed }];
     });
     const bytes = codec.buildAggregate({ layout, shard, round: ROUND, k, entries });
-    codec.applyAggregate(codec.parseAggregate(bytes, { layout, shard, round: ROUND, k }), ALPHA_BITS, theta);
+    const aggregate = codec.parseAggregate(bytes, { layout, shard, round: ROUND, k });
+    codec.applyAggregate(aggregate, ALPHA_BITS, theta, theta);
     return addFile(`k${k}/aggregate.${shard}.sla`, bytes);
   });
   return {

@@ -25,7 +25,6 @@ import { closeLink } from "../coordinator/seed-chain.ts";
 import type { ObjectInfo, ObjectStore } from "../storage/object-store.ts";
 import { readFact, readForeignFact, secretsOf, writeDerivedFact } from "./objects.ts";
 import type { RunContext } from "./run-context.ts";
-import { toBytes } from "./state-files.ts";
 
 /** Chunks of a shard whose kept indices go into the sketch: their overlap is known to about 2 %. */
 const SKETCH_CHUNKS = 16;
@@ -128,8 +127,15 @@ async function examine(
       squaredNorm: f64ToHex(squaredNorm),
     })),
     sketch: sketchOf(context, parsed, round),
-    decoded: sha256(toBytes(codec.decode(parsed))),
+    decoded: decodedHash(codec, parsed),
   };
+}
+
+/** SHA-256 of the dense values: what two encodings of one update have in common. */
+function decodedHash(codec: RunContext["codec"], parsed: ParsedShard): string {
+  const hash = createHash("sha256");
+  for (const values of codec.decodeTiles(parsed)) hash.update(values);
+  return toHex(hash.digest());
 }
 
 /**

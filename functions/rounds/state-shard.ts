@@ -36,7 +36,7 @@ export async function writeStateShard(context: RunContext, round: number, shard:
   return joinShards(context, round);
 }
 
-/** theta <- theta - alpha * sum a_p update_p on one shard; unchanged by an empty or void round. */
+/** theta <- theta - alpha * sum a_p update_p on one shard, in place: after an error nobody writes it. Unchanged by an empty or void round. */
 async function applyRound(
   context: RunContext,
   round: number,
@@ -55,7 +55,7 @@ async function applyRound(
     throw new OuterloopError("missing-fact", `${key} is not there as manifest ${round} names it`, { key });
   }
   const aggregate = codec.parseAggregate(object.bytes, { layout, shard, round, k: keep });
-  codec.applyAggregate(aggregate, alpha, theta, "shard");
+  codec.applyAggregate(aggregate, alpha, theta, theta, "shard");
   return true;
 }
 

@@ -1,4 +1,4 @@
-// Any bytes as pseudo-gradient and error state: both instruction sets find the same element that is not finite, or give the same bytes,
+// Any bytes as pseudo-gradient (f32 or bfloat16) and error state: both instruction sets find the same element that is not finite, or give the same bytes,
 // and what they write is valid.
 #include "input.h"
 
@@ -12,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t lengths[] = {1, 15, 16, 63, 64, 255, 256, 300, 4032, 4095, 4096, 4097, 8192, 9000};
   const size_t elements = lengths[input.Choice(sizeof lengths / sizeof *lengths)];
   const size_t chunks = (elements + 4095) / 4096;
+  const bool is_narrow = input.Choice(2) == 1;
+  const std::vector<uint16_t> narrow = input.Fill<uint16_t>(is_narrow ? elements : 0);
   const std::vector<float> delta = input.Fill<float>(elements);
   // The same bytes, turned around.
   const std::vector<float> error(delta.rbegin(), delta.rend());
@@ -23,7 +25,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const KernelTable& table = *both.tables[i];
     next[i].resize(elements);
     records[i].resize(chunks * table.record_bytes);
-    found[i] = table.compress(delta.data(), error.data(), next[i].data(), beta, elements, records[i].data());
+    found[i] = is_narrow ? table.compress_bfloat16(narrow.data(), error.data(), next[i].data(), beta, elements,
+                                                   records[i].data())
+                         : table.compress(delta.data(), error.data(), next[i].data(), beta, elements, records[i].data());
     if (found[i] < 0)
       Require(table.find_invalid(records[i].data(), elements, 1) < 0, "a record that was written is not valid");
   }

@@ -89,7 +89,8 @@ function tried(): boolean {
   try {
     if (sound.kind === "aggregate") {
       const parsed = codec.parseAggregate(bytes, expected);
-      codec.applyAggregate(parsed, "3f800000", new Float32Array(parsed.shard.elements), "shard");
+      const theta = new Float32Array(parsed.shard.elements);
+      codec.applyAggregate(parsed, "3f800000", theta, theta, "shard");
     } else {
       const parsed = codec.parseShard(bytes, random(4) === 0 ? expectationOf(bytes) : expected);
       codec.decode(parsed);

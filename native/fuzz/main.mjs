@@ -47,7 +47,7 @@ try {
 function kernels(target) {
   const flags =
     "-g -O1 -std=c++17 -ffp-contract=off -Wno-psabi -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DOUTERLOOP_HAS_AVX2";
-  const sets = { portable: [], avx2: ["-mavx2", "-mbmi", "-mbmi2", "-mpopcnt"] };
+  const sets = { portable: [], avx2: ["-mavx2", "-mbmi", "-mbmi2", "-mpopcnt", "-msse4.2"] };
   const objects = Object.entries(sets).map(([name, own]) => {
     const object = join(folder, `${name}.o`);
     run(compiler, [

@@ -81,7 +81,7 @@ export async function scriptedPeer(
         onStep: () => {},
       });
       await inner.close();
-      const { pending } = compressRound(view, key.publicKey, roster, before, trained);
+      const { pending } = await compressRound(view, key.publicKey, roster, before, trained);
       if (pending === null) throw new Error("compression leaves a pending update");
       return pending;
     },

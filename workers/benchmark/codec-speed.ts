@@ -87,12 +87,13 @@ function measureOnce(
 ): Record<"compress" | "aggregate" | "parse", number> {
   const next = input.error.slice();
   const theta = input.theta.slice();
+  const after = input.theta.slice();
   const aggregate = codec.parseAggregate(input.aggregate, input.expected);
   return {
     compress: secondsOf(() => {
       codec.compressUpdate(layout, input.delta, input.error, next, { round: ROUND, k, beta: BETA });
     }),
-    aggregate: secondsOf(() => codec.applyAggregate(aggregate, f32ToHex(1), theta, "shard")),
+    aggregate: secondsOf(() => codec.applyAggregate(aggregate, f32ToHex(1), theta, after, "shard")),
     parse: secondsOf(() => {
       for (let i = 0; i < PARSES; i++) codec.parseShard(input.object, input.expected);
     }),

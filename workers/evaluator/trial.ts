@@ -32,7 +32,6 @@ export function createTrial({ codec, layout }: RunView, theta: Float32Array): Tr
       return copy;
     },
     outerStep(payloads, used, { round, keep, alpha }) {
-      copy.set(theta);
       try {
         for (const { number: shard } of layout.shards) {
           const expected = { layout, shard, round, k: keep };
@@ -42,7 +41,7 @@ export function createTrial({ codec, layout }: RunView, theta: Float32Array): Tr
             return { peer, sha256: one.sha256, coefficientBits: coefficient, shard: one.parsed };
           });
           const sum = codec.buildAggregate({ ...expected, entries });
-          codec.applyAggregate(codec.parseAggregate(sum, expected), alpha, copy);
+          codec.applyAggregate(codec.parseAggregate(sum, expected), alpha, theta, copy);
         }
       } catch (error) {
         if (isOuterloopError(error, "non-finite-result")) return null;

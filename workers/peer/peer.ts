@@ -254,7 +254,15 @@ class Peer {
         this.#report({ kind: "step", round: roster.round, step, of, loss });
       },
     });
-    return this.#save(compressRound(this.#view, this.#key.publicKey, roster, before, trained));
+    const compressed = await compressRound(
+      this.#view,
+      this.#key.publicKey,
+      roster,
+      before,
+      trained,
+      this.#signal,
+    );
+    return this.#save(compressed);
   }
 
   /** Commits and uploads what is pending. Safe to repeat: the same bytes go up. */

@@ -6,8 +6,20 @@
 
 import type { Fact } from "../../functions/coordinator/facts.ts";
 import { stateHash as hashOfShards } from "../../functions/coordinator/state-check.ts";
-import { keys, type Manifest, OuterloopError, type ShardFile, sha256 } from "../../schemas/index.ts";
+import { readBytes } from "../../native/codec.ts";
+import { shardOf } from "../../native/layout.ts";
+import {
+  isOuterloopError,
+  keys,
+  type Manifest,
+  OuterloopError,
+  type ShardFile,
+  sha256,
+  toHex,
+} from "../../schemas/index.ts";
 import { type RunView, readSigned } from "./run-view.ts";
+
+const MALFORMED = new Set(["invalid-aggregate", "invalid-record", "invalid-raw-value"]);
 
 /** Parameters after a round; round 0 is the genesis. */
 export interface AgreedParameters {
@@ -97,30 +109,40 @@ export async function outerStep(
   const { round, outcome, set, aggregates, alpha, keep } = manifest.body;
   const next: AgreedParameters = { round, manifest: manifest.hash, theta: current.theta };
   if (outcome !== "applied" || set === null) return next;
-  const { layout, codec, run, api } = view;
+  const { layout, streams, run, api } = view;
   if (aggregates.length !== layout.shards.length || aggregates.some(({ shard }, i) => shard !== i)) {
     throw new OuterloopError(
       "wrong-manifest",
       `manifest ${round} must name the aggregates of shards 0 to ${layout.shards.length - 1}, in order`,
     );
   }
+  const theta = new Float32Array(layout.parameters);
   const objects = await Promise.all(
     aggregates.map(({ shard }) => api.object(keys.aggregate(run, round, shard, set))),
   );
-  next.theta = current.theta.slice();
-  for (const [i, file] of aggregates.entries()) {
-    const bytes = objects[i];
-    // The hash first: an aggregate has no other protection over its records.
-    if (bytes === null || bytes === undefined || sha256(bytes) !== file.sha256) {
+  for (const [shard, file] of aggregates.entries()) {
+    const bytes = objects[shard];
+    const part = shardOf(layout, shard);
+    const expected = { layout, shard, round, k: keep };
+    const range = (vector: Float32Array) => vector.subarray(part.first, part.first + part.elements);
+    const ends = { theta: range(current.theta), next: range(theta), alphaBits: alpha };
+    const hash = bytes && (await streams.apply(expected, readBytes(bytes), ends).catch(noneIfMalformed));
+    // An aggregate has no other protection over its records.
+    if (!hash || toHex(hash) !== file.sha256) {
       throw new OuterloopError(
         "wrong-aggregate",
-        `aggregate ${file.shard} of round ${round} is not the one the manifest names`,
+        `aggregate ${shard} of round ${round} is not the one the manifest names`,
       );
     }
-    const aggregate = codec.parseAggregate(bytes, { layout, shard: file.shard, round, k: keep });
-    codec.applyAggregate(aggregate, alpha, next.theta);
   }
+  next.theta = theta;
   return next;
+}
+
+/** What no coordinator makes cannot be what its manifest names. */
+function noneIfMalformed(error: unknown): null {
+  if (isOuterloopError(error) && MALFORMED.has(error.code)) return null;
+  throw error;
 }
 
 /** Follows the chain as far as it goes, or to `until`. `onStep` sees every round on the way. */

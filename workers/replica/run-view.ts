@@ -8,7 +8,14 @@
 import type { z } from "zod";
 import type { ApiClient } from "../../functions/api/client.ts";
 import type { Fact } from "../../functions/coordinator/facts.ts";
-import { type Codec, createLayout, loadCodec, type UpdateLayout } from "../../native/codec.ts";
+import {
+  type Codec,
+  createLayout,
+  loadCodec,
+  loadStreams,
+  type Streams,
+  type UpdateLayout,
+} from "../../native/codec.ts";
 import {
   control,
   type DataIndex,
@@ -33,6 +40,8 @@ export interface RunView {
   readonly data: DataIndex;
   readonly layout: UpdateLayout;
   readonly codec: Codec;
+  /** The same for whole models: on background threads, in pieces. */
+  readonly streams: Streams;
   /** Throws `wrong-seed` unless this is that link of the run's seed chain. */
   readonly checkSeed: (index: number, link: string) => void;
 }
@@ -52,6 +61,7 @@ export async function openRunView(api: ApiClient, run: string): Promise<RunView>
     data: verifyDataIndex(run, genesis.body, index),
     layout: createLayout(tensorsOf(config.model), config.outer.chunksPerShard),
     codec: loadCodec(),
+    streams: loadStreams(),
     checkSeed: createSeedCheck(genesis.body),
   };
 }

@@ -322,7 +322,7 @@ class Arena {
       this.#honest.map(async (member) => {
         const position = roster.peers.findIndex(({ peer }) => peer === member.key.publicKey);
         const trained = await this.#train(member.state, round, roster, position);
-        member.state = compressRound(this.#view, member.key.publicKey, roster, member.state, trained);
+        member.state = await compressRound(this.#view, member.key.publicKey, roster, member.state, trained);
         const shards = member.state.pending?.shards ?? [];
         const update: HonestUpdate = {
           peer: member.key.publicKey,
@@ -399,20 +399,20 @@ class Arena {
       const lateMs = "lateSeconds" in sent ? 1_000 * (sent.lateSeconds ?? 0) : 0;
       const takesLate = (upload: () => Promise<void>) => void late.push({ lateMs, upload });
       deliveries.push(
-        this.#deliveryOf(member, roster, sent, trained, own, lateMs > 0 ? takesLate : undefined),
+        await this.#deliveryOf(member, roster, sent, trained, own, lateMs > 0 ? takesLate : undefined),
       );
     }
     return deliveries;
   }
 
-  #deliveryOf(
+  async #deliveryOf(
     member: Member,
     roster: Roster,
     sent: Exclude<Sent, { kind: "nothing" }>,
     trained: Awaited<ReturnType<Gym["train"]>> | undefined,
     own: Map<number, Float32Array>,
     late: ((upload: () => Promise<void>) => void) | undefined,
-  ): () => Promise<void> {
+  ): Promise<() => Promise<void>> {
     const { state, key } = member;
     const target = (delta: Float32Array) => ({
       parameters: state.parameters.map((value, i) => value - (delta[i] ?? 0)),
@@ -427,7 +427,7 @@ class Arena {
       sent.kind === "delta" && sent.feedback === true
         ? state
         : { ...state, error: new Float32Array(delta.length) };
-    member.state = compressRound(this.#view, key.publicKey, roster, start, target(delta));
+    member.state = await compressRound(this.#view, key.publicKey, roster, start, target(delta));
     const { pending } = member.state;
     if (pending === null) throw new Error("compressing leaves something to send");
     const shards = sent.kind === "shards" ? sent.shards : pending.shards;

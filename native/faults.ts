@@ -1,0 +1,42 @@
+/**
+ * What a codec says when it is given something that it cannot use.
+ *
+ * @module
+ */
+import { OuterloopError } from "../schemas/errors.ts";
+
+export function invalidArgument(message: string): OuterloopError {
+  return new OuterloopError("invalid-argument", message);
+}
+
+/** @throws `invalid-argument` */
+export function checkLength(name: string, vector: { readonly length: number }, elements: number): void {
+  if (vector.length === elements) return;
+  throw invalidArgument(`${name} has ${vector.length} elements, expected ${elements}`);
+}
+
+/** @returns beta as an f32. @throws `invalid-argument` */
+export function checkedBeta(given: number): number {
+  const beta = Math.fround(given);
+  if (beta >= 0 && beta <= 1) return beta;
+  throw invalidArgument(`beta must lie in 0..1, not ${given}`);
+}
+
+/** @param element - of the flat vector */
+export function nonFiniteValue(element: number, delta: number, error: number): OuterloopError {
+  const cause = !Number.isFinite(delta) ? "delta" : !Number.isFinite(error) ? "error-state" : "overflow";
+  return new OuterloopError(
+    "non-finite-value",
+    `element ${element} of beta * e + delta is not finite (${cause}): delta ${delta}, e ${error}`,
+    { element, cause, delta, error },
+  );
+}
+
+/** @param element - of the flat vector */
+export function nonFiniteResult(shard: number, element: number, value: number): OuterloopError {
+  return new OuterloopError(
+    "non-finite-result",
+    `shard ${shard}: the outer step makes parameter ${element} ${value}`,
+    { shard, element },
+  );
+}
