@@ -12,13 +12,21 @@ import { KEEP_COUNTS } from "./record.ts";
 const HEADER_BYTES = 64;
 const ENTRY_BYTES = 32;
 
+/** Length of the part of an object that describes it. `header`: the first bytes of that length without one. */
+export function describedBytes(header?: Uint8Array): number {
+  if (header === undefined || header.length < HEADER_BYTES) return HEADER_BYTES;
+  return HEADER_BYTES + ENTRY_BYTES * new DataView(header.buffer, header.byteOffset).getUint32(12, true);
+}
+
 /**
  * The expectation that an object meets if it is sound. Nothing is believed by it: parsing with it compares every field,
  * but the schema id, with one another and with the data. Tensors have no names in an object: they are numbered.
  *
+ * @param bytes - the object, or its first {@link describedBytes}
+ * @param sizeBytes - length of the object
  * @throws `invalid-container` for what is no SLC1 object, or too short for its own tables.
  */
-export function expectationOf(bytes: Uint8Array): Expected {
+export function expectationOf(bytes: Uint8Array, sizeBytes: number = bytes.length): Expected {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.length < HEADER_BYTES || view.toString("latin1", 0, 4) !== "SLC1")
     throw invalid(
@@ -28,7 +36,7 @@ export function expectationOf(bytes: Uint8Array): Expected {
   if (k === undefined) throw invalid(`log2 of k is ${view.readUInt8(33)}, expected 4 to 8`);
   const count = view.readUInt32LE(12);
   if (view.length < HEADER_BYTES + ENTRY_BYTES * count)
-    throw invalid(`${count} tensor parts do not fit into ${view.length} bytes`);
+    throw invalid(`${count} tensor parts do not fit into ${sizeBytes} bytes`);
 
   const parts: TensorPart[] = [];
   let [elements, chunks, rawElements] = [0, 0, 0];
@@ -50,8 +58,8 @@ export function expectationOf(bytes: Uint8Array): Expected {
     chunks += part.chunks;
     rawElements += raw ? own : 0;
     // Whatever holds so many elements is larger than this object; numbers beyond are no longer exact.
-    if (elements > CHUNK * view.length)
-      throw invalid(`tensor part ${tensor} has ${own} elements: more than ${view.length} bytes can hold`);
+    if (elements > CHUNK * sizeBytes)
+      throw invalid(`tensor part ${tensor} has ${own} elements: more than ${sizeBytes} bytes can hold`);
   }
   const number = view.readUInt16LE(38);
   const shards: ShardLayout[] = [];

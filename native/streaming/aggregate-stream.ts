@@ -21,10 +21,11 @@ import {
   interleave,
   parseAggregateHead,
 } from "../sla.ts";
-import { bytesAt, piecesInSegments } from "./decode-stream.ts";
+import { piecesInSegments } from "./decode-stream.ts";
 import {
   type ByteSink,
   type ByteSource,
+  bytesAt,
   type Sink,
   type Source,
   sharedVector,

@@ -17,7 +17,7 @@ import {
 import { decodeRaw } from "../raw.ts";
 import { recordFormat } from "../record.ts";
 import { partRaw } from "../shard-data.ts";
-import type { ByteSource, Sink } from "./ends.ts";
+import { type ByteSource, bytesAt, type Sink } from "./ends.ts";
 import { inLanes } from "./lanes.ts";
 import { DENSE_BYTES, roomFor, type StreamOptions } from "./options.ts";
 
@@ -74,11 +74,4 @@ export async function decodeStream(
 export function* piecesInSegments(shard: ShardLayout, most: number): Generator<Piece> {
   for (let from = 0; from < shard.chunks; from += CHUNKS_PER_SEGMENT)
     yield* piecesOf(shard, from, Math.min(shard.chunks, from + CHUNKS_PER_SEGMENT), most);
-}
-
-/** A range of an object, in memory of its own. */
-export async function bytesAt(object: ByteSource, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  await object.read(offset, bytes);
-  return bytes;
 }

@@ -49,6 +49,13 @@ export function writeBytes(bytes: Uint8Array): ByteSink {
   return { write: (offset, from) => bytes.set(from, offset) };
 }
 
+/** A range of an object, in memory of its own. */
+export async function bytesAt(object: ByteSource, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  await object.read(offset, bytes);
+  return bytes;
+}
+
 /**
  * Where a lane finds the input of a piece: shared memory where it lies; anything else in its room.
  *

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: speeds as ratios against baselines of the same run; `npm run bench -- storage`: the stacks that a run
- * can be kept on. `--json` prints an object of `result.ts`, `--quick` leaves things out. Progress goes to stderr. Nothing
+ * `npm run bench`: speeds as ratios against baselines of the same run; `npm run bench -- codec`: the codec against memory, torch and
+ * numpy; `npm run bench -- storage`: the stacks that a run can be kept on. `--json` prints an object of `result.ts`, `--quick` leaves things out. Progress goes to stderr. Nothing
  * here passes or fails.
  *
  * @module
@@ -22,6 +22,14 @@ async function storage(quick: boolean, json: boolean, signal: AbortSignal): Prom
   print(json ? JSON.stringify(result) : storageTableOf(result));
 }
 
+async function codec(quick: boolean, json: boolean): Promise<void> {
+  const { measureCodecFigures } = await import("./codec/measure.ts");
+  const { codecTableOf } = await import("./codec/codec-table.ts");
+  const repeats = quick ? 3 : 9;
+  const result = await measureCodecFigures(repeats, progress);
+  print(json ? JSON.stringify(result) : codecTableOf(result, repeats));
+}
+
 function progress(line: string): void {
   process.stderr.write(`${line}\n`);
 }
@@ -33,17 +41,19 @@ function print(text: string): void {
 try {
   const [first, ...rest] = process.argv.slice(2);
   const word = first?.startsWith("-") === false ? first : undefined;
-  if (word !== undefined && word !== "storage") throw new UsageError(`there is no benchmark "${word}"`);
+  if (word !== undefined && !["codec", "storage"].includes(word))
+    throw new UsageError(`there is no benchmark "${word}"`);
   const { json, quick } = readArguments(word === undefined ? process.argv.slice(2) : rest, {
     json: { kind: "boolean", help: "one JSON object on stdout" },
     quick: { kind: "boolean", help: "fewer repeats, no embedded run" },
   });
   if (word === undefined) await speeds(quick === true, json === true);
+  else if (word === "codec") await codec(quick === true, json === true);
   else {
     process.exitCode = await runUntilStopped((signal) => storage(quick === true, json === true, signal));
   }
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`bench: ${error.message}; words: storage; options: --json, --quick\n`);
+  process.stderr.write(`bench: ${error.message}; words: codec, storage; options: --json, --quick\n`);
   process.exitCode = MISUSED;
 }

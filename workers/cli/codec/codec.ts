@@ -1,22 +1,25 @@
 /**
- * `outerloop codec`: the codec on files, for whoever tests one of their own against ours.
+ * `outerloop codec encode` and `decode`: the codec on files of any size, for whoever tests one of their own against ours.
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
 import {
   CHUNK,
   createLayout,
   type KeepCount,
-  loadCodec,
   loadKernels,
+  loadStreams,
   recordFormat,
+  type StreamOptions,
 } from "../../../native/codec.ts";
 import { recordAt } from "../../../native/decode.ts";
-import { expectationOf } from "../../../native/describe.ts";
+import { describedBytes, expectationOf } from "../../../native/describe.ts";
+import { piecesOf, type ShardLayout } from "../../../native/layout.ts";
 import { recordFault } from "../../../native/record.ts";
+import { compressParts } from "../../../native/streaming/compress-stream.ts";
+import { bytesAt } from "../../../native/streaming/ends.ts";
 import { isOuterloopError, OuterloopError } from "../../../schemas/index.ts";
-import { bytesOf, readTensors, readVector, type Tensors, writeFiles } from "./files.ts";
+import { bytesOf, invalid, openBytes, openTensors, openVector, type Tensors, writeFiles } from "./files.ts";
 
 export interface EncodeOptions {
   delta: string;
@@ -33,62 +36,71 @@ export interface EncodeOptions {
 }
 
 /** Writes the update and the new error state. Typed error `non-finite-value`, naming tensor and element: then no file is touched. */
-export async function encode(options: EncodeOptions): Promise<void> {
-  const delta = await readTensors(options.delta);
-  const { values, tensors } = delta;
-  const before =
+export async function encode(options: EncodeOptions, stream: StreamOptions = {}): Promise<void> {
+  const { what: delta, close } = await openTensors(options.delta);
+  const { elements } = delta;
+  const error =
     options.error === undefined
-      ? new Float32Array(values.length)
-      : await readVector(options.error, values.length);
-  const after = new Float32Array(values.length);
-  let update: Uint8Array;
+      ? { what: { elements, read: zeros }, close: async () => {} }
+      : await openVector(options.error, elements);
   try {
-    update = options.rawRecords
-      ? bareRecords(delta, before, after, options)
-      : container(delta, before, after, options);
+    const paths = [options.out, ...(options.errorOut === undefined ? [] : [options.errorOut])];
+    await writeFiles(paths, async ([update, errorAfter]) => {
+      if (update === undefined) throw new Error("one file at least is written");
+      const next = {
+        elements,
+        write: (first: number, from: Float32Array) => errorAfter?.(4 * first, bytesOf(from)),
+      };
+      const vectors = { delta, error: error.what, next, beta: options.beta };
+      if (options.rawRecords) await encodeBare(delta, vectors, options, update, stream);
+      else {
+        const layout = createLayout(delta.tensors, Math.ceil(elements / CHUNK) + delta.tensors.length);
+        const expected = { layout, shard: 0, round: options.round, k: options.k };
+        await loadStreams().compress(expected, vectors, { write: update }, stream);
+      }
+    });
   } catch (fault) {
     if (!isOuterloopError(fault, "non-finite-value")) throw fault;
-    throw inTensor(tensors, Number(fault.details.element), fault);
+    throw inTensor(delta.tensors, Number(fault.details.element), fault);
+  } finally {
+    await close();
+    await error.close();
   }
-  const { out, errorOut } = options;
-  await writeFiles([
-    { path: out, bytes: update },
-    ...(errorOut === undefined ? [] : [{ path: errorOut, bytes: bytesOf(after) }]),
-  ]);
 }
 
-function container(
-  { values, tensors }: Tensors,
-  error: Float32Array,
-  next: Float32Array,
-  { k, beta, round }: EncodeOptions,
-): Uint8Array {
-  const layout = createLayout(tensors, Math.ceil(values.length / CHUNK) + tensors.length);
-  const [object] = loadCodec().compressUpdate(layout, values, error, next, { round, k, beta });
-  if (object === undefined) throw new Error("a layout has at least one shard");
-  return object;
+function zeros(_first: number, into: Float32Array): void {
+  into.fill(0);
 }
 
-function bareRecords(
-  { values, tensors }: Tensors,
-  error: Float32Array,
-  next: Float32Array,
-  { k, beta, delta }: EncodeOptions,
-): Uint8Array {
+async function encodeBare(
+  { tensors, elements }: Tensors,
+  vectors: Parameters<typeof compressParts>[3],
+  { k, delta }: EncodeOptions,
+  write: (offset: number, bytes: Uint8Array) => Promise<void>,
+  stream: StreamOptions,
+): Promise<void> {
   if (tensors.length > 1)
     throw new OuterloopError(
       "invalid-option",
       `--raw-records: ${delta} holds ${tensors.length} tensors, expected one`,
     );
-  const records = new Uint8Array(Math.ceil(values.length / CHUNK) * recordFormat(k).recordBytes);
-  const element = loadKernels().compress(values, error, next, Math.fround(beta), k, records);
-  if (element >= 0)
-    throw new OuterloopError(
-      "non-finite-value",
-      `beta * e + delta is not finite: delta ${values[element]}, e ${error[element]}`,
-      { element },
-    );
-  return records;
+  const { recordBytes } = recordFormat(k);
+  await compressParts(
+    loadKernels(),
+    recordsOnly(elements),
+    k,
+    vectors,
+    new Uint8Array(0),
+    stream,
+    ({ chunk }, records) => write(recordBytes * chunk, records),
+  );
+}
+
+/** One tensor that is all records, which a container has only from one chunk on. */
+function recordsOnly(elements: number): ShardLayout {
+  const chunks = Math.ceil(elements / CHUNK);
+  const part = { tensor: 0, first: 0, elements, chunks, raw: false, firstChunk: 0, firstRaw: 0 };
+  return { number: 0, first: 0, elements, chunks, rawElements: 0, parts: [part] };
 }
 
 /** The same error, by the place within a tensor. */
@@ -100,10 +112,7 @@ function inTensor(tensors: Tensors["tensors"], element: number, { message }: Err
       return new OuterloopError(
         "non-finite-value",
         `tensor ${name}, element ${element - first}: ${message}`,
-        {
-          tensor: name,
-          element: element - first,
-        },
+        { tensor: name, element: element - first },
       );
     first += elements;
   }
@@ -118,37 +127,54 @@ export interface DecodeOptions {
 }
 
 /** Writes the dense values, f32. Typed errors `invalid-container`, `invalid-record`, `invalid-raw-value`, `invalid-file`. */
-export async function decode({ in: path, out, bare }: DecodeOptions): Promise<void> {
-  const bytes = await readFile(path);
-  const values = bare === undefined ? decodeContainer(bytes) : decodeBare(path, bytes, bare);
-  await writeFiles([{ path: out, bytes: bytesOf(values) }]);
-}
-
-function decodeContainer(bytes: Uint8Array): Float32Array {
-  const codec = loadCodec();
-  return codec.decode(codec.parseShard(bytes, expectationOf(bytes)));
-}
-
-function decodeBare(
-  path: string,
-  records: Uint8Array,
-  { elements, k }: { elements: number; k: KeepCount },
-): Float32Array {
-  const format = recordFormat(k);
-  const expected = Math.ceil(elements / CHUNK) * format.recordBytes;
-  if (records.length !== expected)
-    throw new OuterloopError(
-      "invalid-file",
-      `${path}: expected ${expected} bytes for ${elements} elements at k = ${k}, got ${records.length}`,
-    );
-  const kernels = loadKernels();
-  const chunk = kernels.findInvalid(records, k, elements, 1);
-  if (chunk >= 0) {
-    const own = Math.min(CHUNK, elements - CHUNK * chunk);
-    const reason = recordFault(format, recordAt(records, format, chunk), own);
-    throw new OuterloopError("invalid-record", `${path}, chunk ${chunk}: ${reason}`, { chunk });
+export async function decode(options: DecodeOptions, stream: StreamOptions = {}): Promise<void> {
+  const { what: object, close } = await openBytes(options.in);
+  try {
+    await writeFiles([options.out], async ([write]) => {
+      if (write === undefined) throw new Error("one file at least is written");
+      const values = (first: number, from: Float32Array) => write(4 * first, bytesOf(from));
+      if (options.bare !== undefined) return decodeBare(options.in, object, options.bare, values);
+      const header = await bytesAt(object, 0, Math.min(object.sizeBytes, describedBytes()));
+      const head = await bytesAt(object, 0, Math.min(object.sizeBytes, describedBytes(header)));
+      const expected = expectationOf(head, object.sizeBytes);
+      const { elements } = expected.layout.shards[expected.shard] as ShardLayout;
+      await loadStreams().decode(object, expected, { elements, write: values }, stream);
+    });
+  } finally {
+    await close();
   }
-  const values = new Float32Array(elements);
-  kernels.decode(records, k, values);
-  return values;
+}
+
+async function decodeBare(
+  path: string,
+  object: Parameters<typeof bytesAt>[0],
+  { elements, k }: { elements: number; k: KeepCount },
+  write: (first: number, from: Float32Array) => Promise<void>,
+): Promise<void> {
+  const format = recordFormat(k);
+  const kernels = loadKernels();
+  const shard = recordsOnly(elements);
+  const expected = shard.chunks * format.recordBytes;
+  if (object.sizeBytes !== expected)
+    throw invalid(
+      path,
+      `expected ${expected} bytes for ${elements} elements at k = ${k}, got ${object.sizeBytes}`,
+    );
+  for (const piece of piecesOf(shard, 0, shard.chunks, 256)) {
+    const records = await bytesAt(
+      object,
+      format.recordBytes * piece.chunk,
+      format.recordBytes * piece.chunks,
+    );
+    const bad = kernels.findInvalid(records, k, piece.elements, 1);
+    if (bad >= 0) {
+      const own = Math.min(CHUNK, piece.elements - CHUNK * bad);
+      const reason = recordFault(format, recordAt(records, format, bad), own);
+      const chunk = piece.chunk + bad;
+      throw new OuterloopError("invalid-record", `${path}, chunk ${chunk}: ${reason}`, { chunk });
+    }
+    const values = new Float32Array(piece.elements);
+    kernels.decode(records, k, values);
+    await write(piece.first, values);
+  }
 }

@@ -1,57 +1,132 @@
 /**
- * Files of the codec commands: tensors in, objects and tensors out.
+ * Files of the codec commands, of any size: vectors in, objects and vectors out.
  *
  * @module
  */
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { fromBfloat16 } from "../../../native/bfloat16.ts";
+import type { ByteSource, Source } from "../../../native/codec.ts";
 import { OuterloopError } from "../../../schemas/index.ts";
 
+const HEADER_LENGTH_BYTES = 8;
+/** What writers of safetensors allow themselves at most. */
+const MOST_HEADER_BYTES = 100_000_000;
+
+/** Files that are open until the work is done. */
+export interface Opened<What> {
+  what: What;
+  close(): Promise<void>;
+}
+
 /** Tensors that stand side by side in one flat vector. */
-export interface Tensors {
+export interface Tensors extends Source {
   tensors: { name: string; shape: number[] }[];
-  /** f32 [sum of elements], a copy that may be written. */
-  values: Float32Array<ArrayBuffer>;
+}
+
+/** A file, to be read by range. */
+export async function openBytes(path: string): Promise<Opened<ByteSource>> {
+  const file = await open(path);
+  const { size } = await file.stat();
+  const what = {
+    sizeBytes: size,
+    read: (offset: number, into: Uint8Array) => readAt(path, file, offset, into),
+  };
+  return { what, close: () => file.close() };
 }
 
 /** `.safetensors` by its name; any other file is one tensor of raw little-endian float32. */
-export async function readTensors(path: string): Promise<Tensors> {
-  const bytes = await readFile(path);
-  if (path.endsWith(".safetensors")) return safetensors(path, bytes);
-  const values = float32(path, bytes);
-  return { tensors: [{ name: "tensor", shape: [values.length] }], values };
+export async function openTensors(path: string): Promise<Opened<Tensors>> {
+  const { what: bytes, close } = await openBytes(path);
+  try {
+    if (path.endsWith(".safetensors")) return { what: await safetensors(path, bytes), close };
+    const vector = float32(path, bytes);
+    return { what: { ...vector, tensors: [{ name: "tensor", shape: [vector.elements] }] }, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** Raw little-endian float32; `elements`: how many there must be. */
-export async function readVector(path: string, elements: number): Promise<Float32Array<ArrayBuffer>> {
-  const values = float32(path, await readFile(path));
-  if (values.length === elements) return values;
-  throw invalid(path, `expected ${elements} float32 values as in the other file, got ${values.length}`);
+export async function openVector(path: string, elements: number): Promise<Opened<Source>> {
+  const { what: bytes, close } = await openBytes(path);
+  try {
+    const what = float32(path, bytes);
+    if (what.elements === elements) return { what, close };
+    throw invalid(path, `expected ${elements} float32 values as in the other file, got ${what.elements}`);
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
-function float32(path: string, bytes: Buffer): Float32Array<ArrayBuffer> {
-  if (bytes.length === 0 || bytes.length % 4 !== 0)
-    throw invalid(path, `expected float32 values of 4 bytes each, got ${bytes.length} bytes`);
-  return new Float32Array(new Uint8Array(bytes).buffer);
+function float32(path: string, { sizeBytes, read }: ByteSource): Source {
+  if (sizeBytes === 0 || sizeBytes % 4 !== 0)
+    throw invalid(path, `expected float32 values of 4 bytes each, got ${sizeBytes} bytes`);
+  return { elements: sizeBytes / 4, read: (first, into) => read(4 * first, bytesOf(into)) };
+}
+
+interface Entry {
+  name: string;
+  shape: number[];
+  isWide: boolean;
+  elements: number;
+  /** In the file. */
+  start: number;
+  /** First element in the flat vector. */
+  first: number;
 }
 
 /** Tensors in the order of their data; float32, or bfloat16, which is widened exactly. */
-function safetensors(path: string, bytes: Buffer): Tensors {
-  const headerBytes = bytes.length < 8 ? Number.NaN : Number(bytes.readBigUInt64LE(0));
-  if (!(headerBytes <= bytes.length - 8))
-    throw invalid(path, `expected a safetensors header, got ${bytes.length} bytes`);
-  const data = bytes.subarray(8 + headerBytes);
-  const entries = headerOf(path, bytes.toString("utf8", 8, 8 + headerBytes))
+async function safetensors(path: string, bytes: ByteSource): Promise<Tensors> {
+  const length = Buffer.alloc(HEADER_LENGTH_BYTES);
+  if (bytes.sizeBytes >= HEADER_LENGTH_BYTES) await bytes.read(0, length);
+  const headerBytes = Number(length.readBigUInt64LE());
+  if (headerBytes === 0 || headerBytes > Math.min(MOST_HEADER_BYTES, bytes.sizeBytes - HEADER_LENGTH_BYTES))
+    throw invalid(path, `expected a safetensors header, got ${bytes.sizeBytes} bytes`);
+  const header = Buffer.alloc(headerBytes);
+  await bytes.read(HEADER_LENGTH_BYTES, header);
+  const dataStart = HEADER_LENGTH_BYTES + headerBytes;
+  const entries = headerOf(path, header.toString("utf8"))
     .filter(([name]) => name !== "__metadata__")
-    .map(([name, entry]) => checked(path, name, entry, data.length))
+    .map(([name, entry]) => checked(path, name, entry, bytes.sizeBytes - dataStart))
     .sort((a, b) => a.start - b.start);
-  const values = new Float32Array(entries.reduce((sum, { elements }) => sum + elements, 0));
-  if (values.length === 0) throw invalid(path, "it holds no tensors");
-  let at = 0;
-  for (const { start, elements, isWide } of entries) {
-    for (let i = 0; i < elements; i++)
-      values[at++] = isWide ? data.readFloatLE(start + 4 * i) : widened(data.readUInt16LE(start + 2 * i));
+  let elements = 0;
+  for (const entry of entries) {
+    entry.start += dataStart;
+    entry.first = elements;
+    elements += entry.elements;
   }
-  return { tensors: entries.map(({ name, shape }) => ({ name, shape })), values };
+  if (elements === 0) throw invalid(path, "it holds no tensors");
+  return {
+    tensors: entries.map(({ name, shape }) => ({ name, shape })),
+    elements,
+    async read(first, into) {
+      let at = 0;
+      for (const entry of entries) {
+        const from = first + at - entry.first;
+        if (from < 0 || from >= entry.elements || at === into.length) continue;
+        const own = into.subarray(at, at + Math.min(into.length - at, entry.elements - from));
+        await readElements(bytes, entry, from, own);
+        at += own.length;
+      }
+    },
+  };
+}
+
+async function readElements(
+  bytes: ByteSource,
+  { start, isWide }: Entry,
+  from: number,
+  into: Float32Array,
+): Promise<void> {
+  if (isWide) {
+    await bytes.read(start + 4 * from, bytesOf(into));
+    return;
+  }
+  const halves = new Uint16Array(into.length);
+  await bytes.read(start + 2 * from, bytesOf(halves));
+  for (let i = 0; i < into.length; i++) into[i] = fromBfloat16(halves[i] as number);
 }
 
 function headerOf(path: string, text: string): [string, unknown][] {
@@ -62,7 +137,7 @@ function headerOf(path: string, text: string): [string, unknown][] {
   }
 }
 
-function checked(path: string, name: string, entry: unknown, dataBytes: number) {
+function checked(path: string, name: string, entry: unknown, dataBytes: number): Entry {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   if (dtype !== "F32" && dtype !== "BF16")
     throw invalid(path, `tensor ${name} is ${String(dtype)}; F32 and BF16 can be read`);
@@ -78,31 +153,48 @@ function checked(path: string, name: string, entry: unknown, dataBytes: number) 
     end > dataBytes
   )
     throw invalid(path, `tensor ${name} has no shape and place that fit each other and the file`);
-  return { name, shape: shape as number[], elements, isWide, start: start as number };
+  return { name, shape: shape as number[], elements, isWide, start: start as number, first: 0 };
 }
 
-function widened(bfloat16: number): number {
-  const word = new DataView(new ArrayBuffer(4));
-  word.setUint32(0, bfloat16 << 16);
-  return word.getFloat32(0);
-}
+/** Writes bytes of a file that is not in its place yet. */
+export type Write = (offset: number, bytes: Uint8Array) => Promise<void>;
 
-/** All of them, or none: nothing is in its place before everything is written. */
-export async function writeFiles(files: readonly { path: string; bytes: Uint8Array }[]): Promise<void> {
-  const unfinished = files.map(({ path }) => `${path}.${process.pid}.tmp`);
+/** Files that are written together: all of them are in their places afterwards, or none is touched. */
+export async function writeFiles(
+  paths: readonly string[],
+  work: (writes: readonly Write[]) => Promise<unknown>,
+): Promise<void> {
+  const unfinished = paths.map((path) => `${path}.${process.pid}.tmp`);
+  const files: FileHandle[] = [];
   try {
-    for (const [i, { bytes }] of files.entries()) await writeFile(unfinished[i] as string, bytes);
-    for (const [i, { path }] of files.entries()) await rename(unfinished[i] as string, path);
+    for (const path of unfinished) files.push(await open(path, "w"));
+    await work(files.map((file) => (offset, bytes) => writeAt(file, offset, bytes)));
+    for (const file of files.splice(0)) await file.close();
+    for (const [i, path] of paths.entries()) await rename(unfinished[i] as string, path);
   } finally {
+    for (const file of files) await file.close();
     for (const path of unfinished) await rm(path, { force: true });
   }
 }
 
 /** The bytes of a vector. */
-export function bytesOf(vector: Float32Array): Uint8Array {
+export function bytesOf(vector: Float32Array | Uint16Array): Uint8Array {
   return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
 }
 
-function invalid(path: string, problem: string): OuterloopError {
+async function readAt(path: string, file: FileHandle, offset: number, into: Uint8Array): Promise<void> {
+  for (let at = 0; at < into.length; ) {
+    const { bytesRead } = await file.read(into, at, into.length - at, offset + at);
+    if (bytesRead === 0) throw invalid(path, `it ends at byte ${offset + at}: it was cut off meanwhile`);
+    at += bytesRead;
+  }
+}
+
+async function writeAt(file: FileHandle, offset: number, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; )
+    at += (await file.write(bytes, at, bytes.length - at, offset + at)).bytesWritten;
+}
+
+export function invalid(path: string, problem: string): OuterloopError {
   return new OuterloopError("invalid-file", `${path}: ${problem}`, { path });
 }

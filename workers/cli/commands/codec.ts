@@ -48,7 +48,9 @@ export const codecEncode: Command = {
       rawRecords: values["raw-records"] === true,
     };
     const { encode } = await import("../codec/codec.ts");
-    return runToEnd(() => encode(options), { misused: "non-finite-value" });
+    const { withProgress } = await import("../codec/progress.ts");
+    const work = () => withProgress(process.stderr, (onProgress) => encode(options, { onProgress }));
+    return runToEnd(work, { misused: "non-finite-value" });
   },
 };
 
@@ -73,7 +75,8 @@ export const codecDecode: Command = {
       bare: bare && elements !== undefined ? { elements, k: keepOf(values) } : undefined,
     };
     const { decode } = await import("../codec/codec.ts");
-    return runToEnd(() => decode(options));
+    const { withProgress } = await import("../codec/progress.ts");
+    return runToEnd(() => withProgress(process.stderr, (onProgress) => decode(options, { onProgress })));
   },
 };
 
