@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript, so that an old Node can say what it lacks instead of failing on the first type annotation.
+import { existsSync } from "node:fs";
+
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
   process.stderr.write(
@@ -8,6 +10,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   );
   process.exit(1);
 }
-const { main } = await import("../workers/cli/main.ts");
+// A package has JavaScript in the place of each module.
+const sources = new URL("../workers/cli/main.ts", import.meta.url);
+const { main } = await import(existsSync(sources) ? sources.href : "../workers/cli/main.mjs");
 // The work is done and said; a long poll that still waits for an answer must not keep the process.
 process.exit(await main(process.argv.slice(2)));

@@ -47,7 +47,7 @@ function addonFolder(architecture: Architecture): string {
 /** What it costs that the native codec is not there to be bundled; null: it is. */
 export function codecNote(architecture: Architecture): string | null {
   const folder = addonFolder(architecture);
-  if (existsSync(`${folder}/outerloop.node`)) return null;
+  if (existsSync(`${folder}/outerloop.glibc.node`)) return null;
   const target = folder.slice(folder.indexOf("/") + 1);
   return (
     `${folder} has no native codec, so the functions get the TypeScript one: same bytes, about 8 times the processor ` +

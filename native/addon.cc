@@ -6,6 +6,9 @@
 #include "background.h"
 #include "kernels.h"
 
+// Which sources it was made of: build.mjs looks for it.
+extern "C" __attribute__((visibility("default"), used)) const char outerloop_stamp[] = OUTERLOOP_STAMP;
+
 namespace {
 
 using outerloop::Array;

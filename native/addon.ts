@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import nodeGypBuild from "node-gyp-build";
 import { OuterloopError } from "../schemas/errors.ts";
 import { type Kernels, referenceKernels } from "./kernels.ts";
 import { CHUNK } from "./layout.ts";
 import { KEEP_COUNTS, type KeepCount, recordFormat } from "./record.ts";
 
-/** Where `build.mjs` puts the addon of this machine; a bundle has the same folder one level above its modules. */
-const ADDON = new URL(`../prebuilds/${process.platform}-${process.arch}/outerloop.node`, import.meta.url);
+/** `build.mjs` puts addons into the folder `prebuilds` in here; a bundle has it one level above its modules. */
+const FOLDER = fileURLToPath(new URL("..", import.meta.url));
 
 /** What the addon exports: kernels for each instruction set that this processor has. */
 type Addon = Record<"portable", AddonKernels> & Partial<Record<"avx2", AddonKernels>>;
@@ -23,7 +23,7 @@ type AddonKernels = Omit<Kernels, "backend">;
  * @throws whatever the loader throws; `native-codec-differs` where its results are not those of the reference.
  */
 export function loadAddon(): [Kernels, ...Kernels[]] {
-  const { portable, avx2 }: Addon = createRequire(import.meta.url)(fileURLToPath(ADDON));
+  const { portable, avx2 } = nodeGypBuild(FOLDER) as Addon;
   const sets = [avx2, portable].filter((one) => one !== undefined);
   const all = sets.map((kernels): Kernels => ({ ...kernels, backend: "native" }));
   for (const kernels of all) check(kernels);

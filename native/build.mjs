@@ -3,7 +3,8 @@
 // `--target linux-arm64` (or linux-x64) compiles for another machine, such as the one that functions will run on; asked
 // for by name, it fails if it cannot be had.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,13 +29,25 @@ const instructionSets = [
     : []),
 ];
 const folder = join(here, "..", "prebuilds", target);
-const addon = join(folder, "outerloop.node"); // where addon.ts looks
+// What node-gyp-build, which loads it, reads from a name: with which C library it works.
+const library = !target.startsWith("linux")
+  ? ""
+  : target === machine && existsSync("/etc/alpine-release")
+    ? ".musl"
+    : ".glibc";
+const addon = join(folder, `outerloop${library}.node`);
 
 const sources = readdirSync(here)
-  .filter((name) => /\.(cc|h|mjs)$/.test(name))
+  .filter((name) => /\.(cc|h)$/.test(name) || name === "build.mjs")
   .map((name) => join(here, name));
 
-if (process.argv.includes("--if-needed") && isNewer(addon, sources)) process.exit(0);
+// Stands in the addon: files that were unpacked say nothing by their dates.
+const digest = createHash("sha256");
+for (const source of sources.sort()) digest.update(readFileSync(source));
+const stamp = digest.digest("hex");
+
+if (process.argv.includes("--if-needed") && existsSync(addon) && readFileSync(addon).includes(stamp))
+  process.exit(0);
 
 try {
   console.log(`native codec: built${target === machine ? "" : ` for ${target}`} with ${build()}`);
@@ -66,6 +79,7 @@ function build() {
       "-shared",
       ...undefinedSymbols,
       ...has,
+      `-DOUTERLOOP_STAMP="${stamp}"`,
       "-I",
       headers,
       join(here, "addon.cc"),
@@ -100,9 +114,4 @@ function findCompiler() {
 function optionOf(option) {
   const at = process.argv.indexOf(option);
   return at < 0 ? undefined : (process.argv[at + 1] ?? "");
-}
-
-function isNewer(target, files) {
-  const built = statSync(target, { throwIfNoEntry: false });
-  return built !== undefined && files.every((file) => statSync(file).mtimeMs < built.mtimeMs);
 }

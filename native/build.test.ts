@@ -59,7 +59,7 @@ describe("a build for another machine", () => {
         status: 0,
         stdout: `native codec: built for ${OTHER} with ${CROSS_COMPILER}\n`,
       });
-      const addon = readFileSync(new URL(`../prebuilds/${OTHER}/outerloop.node`, import.meta.url));
+      const addon = readFileSync(new URL(`../prebuilds/${OTHER}/outerloop.glibc.node`, import.meta.url));
       // The machine in the head of an ELF file: 183 is AArch64, 62 is x86-64.
       expect([addon.toString("latin1", 1, 4), addon.readUInt16LE(18)]).toEqual([
         "ELF",

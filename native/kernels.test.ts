@@ -9,7 +9,7 @@ import { type Kernels, referenceKernels } from "./kernels.ts";
 import { compressNaively } from "./oracle.ts";
 import { emptyEntries, recordFormat, unpackRecord } from "./record.ts";
 import { sharedVector } from "./streaming/streams.ts";
-import { allKernels, bytesOf, nativeKernels, oddInput, oddValues } from "./testing.ts";
+import { allKernels, bytesOf, nativeKernels, type OddInput, oddInput, oddValues } from "./testing.ts";
 
 const keepCounts = fc.constantFrom(...KEEP_COUNTS);
 const betas = fc.constantFrom(0, 0.5, Math.fround(0.95), 1);
@@ -354,15 +354,7 @@ function compressWith(
 }
 
 /** Records of several peers, chunk 0 of peer 0, of peer 1, ... */
-function chunkMajor(
-  input: {
-    kind: "random" | "ties" | "denormal" | "huge" | "zeros" | "spike" | "bits";
-    seed: number;
-    elements: number;
-  },
-  k: KeepCount,
-  peers: number,
-): Uint8Array {
+function chunkMajor(input: OddInput, k: KeepCount, peers: number): Uint8Array {
   const { recordBytes } = recordFormat(k);
   const chunks = Math.ceil(input.elements / CHUNK);
   const all = new Uint8Array(chunks * peers * recordBytes);

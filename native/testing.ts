@@ -48,14 +48,14 @@ export function submission(
 
 /** Recipe of an array that stresses one rule. */
 export interface OddInput {
-  kind: "random" | "ties" | "denormal" | "huge" | "zeros" | "spike" | "bits";
+  kind: "random" | "ties" | "denormal" | "huge" | "zeros" | "spike" | "bits" | "sorted";
   seed: number;
   elements: number;
 }
 
 /** Recipes with lengths around every border: below k, tails, whole chunks. */
 export const oddInput: fc.Arbitrary<OddInput> = fc.record({
-  kind: fc.constantFrom("random", "ties", "denormal", "huge", "zeros", "spike", "bits"),
+  kind: fc.constantFrom("random", "ties", "denormal", "huge", "zeros", "spike", "bits", "sorted"),
   seed: fc.integer(),
   elements: fc.oneof(
     fc.integer({ min: 1, max: 300 }),
@@ -79,6 +79,7 @@ export function oddValues({ kind, seed, elements }: OddInput): Float32Array {
     denormal: () => unit() * 2 ** -130,
     huge: () => unit() * 1.7e38,
     zeros: () => (next() % 2 ? 0 : -0),
+    sorted: () => unit() * 1e-3,
     spike: () => (next() % 500 ? 0 : unit()),
     bits: () => {
       word.setUint32(0, next() & 0xff7fffff & (next() % 4 ? -1 : 0xfeffffff));
@@ -86,7 +87,8 @@ export function oddValues({ kind, seed, elements }: OddInput): Float32Array {
       return Number.isFinite(value) ? value : 1;
     },
   };
-  return Float32Array.from({ length: elements }, draw[kind]);
+  const values = Float32Array.from({ length: elements }, draw[kind]);
+  return kind === "sorted" ? values.sort() : values;
 }
 
 /** The bytes of an array, to compare bit for bit (so that -0 is not +0). */

@@ -24,6 +24,15 @@ class Input {
     return value % limit;
   }
 
+  // The next bytes; zeros when there are none left.
+  void Copy(uint8_t* to, size_t length) {
+    const size_t left = size_ - at_;
+    const size_t own = left < length ? left : length;
+    memcpy(to, data_ + at_, own);
+    memset(to + own, 0, length - own);
+    at_ += own;
+  }
+
   // Exactly so many numbers, in memory of their own: whoever reads or writes past them is caught.
   template <class Number>
   std::vector<Number> Fill(size_t count) {
