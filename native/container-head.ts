@@ -143,9 +143,12 @@ export function compareFields(
     const actual = bytes.subarray(offset, offset + size);
     const wanted = head.subarray(offset, offset + size);
     if (wanted.equals(actual)) continue;
+    const [own, theirs] = field.startsWith("digest")
+      ? ["the data has", "the table says"]
+      : ["expected", "got"];
     throw new OuterloopError(
       "invalid-container",
-      `shard ${shard.number}: ${field} (byte ${offset}): expected ${wanted.toString("hex")}, got ${Buffer.from(actual).toString("hex")}`,
+      `shard ${shard.number}: ${field} (byte ${offset}): ${own} ${wanted.toString("hex")}, ${theirs} ${Buffer.from(actual).toString("hex")}`,
       { shard: shard.number, field, offset },
     );
   }

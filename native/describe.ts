@@ -28,9 +28,12 @@ export function describedBytes(header?: Uint8Array): number {
  */
 export function expectationOf(bytes: Uint8Array, sizeBytes: number = bytes.length): Expected {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (view.length < HEADER_BYTES || view.toString("latin1", 0, 4) !== "SLC1")
+  const magic = view.toString("latin1", 0, 4);
+  if (sizeBytes >= HEADER_BYTES && magic === "SLA1")
+    throw invalid("expected an SLC1 object, the update of one peer; this is an aggregate of several (.sla)");
+  if (view.length < HEADER_BYTES || magic !== "SLC1")
     throw invalid(
-      `expected an SLC1 object of at least ${HEADER_BYTES} bytes, got ${view.length} bytes that begin with ${toHex(view.subarray(0, 4))}`,
+      `expected an SLC1 object of at least ${HEADER_BYTES} bytes, got ${sizeBytes} bytes that begin with ${toHex(view.subarray(0, 4))}`,
     );
   const k = KEEP_COUNTS.find((one) => Math.log2(one) === view.readUInt8(33));
   if (k === undefined) throw invalid(`log2 of k is ${view.readUInt8(33)}, expected 4 to 8`);
@@ -44,6 +47,10 @@ export function expectationOf(bytes: Uint8Array, sizeBytes: number = bytes.lengt
     const at = HEADER_BYTES + ENTRY_BYTES * tensor;
     const own = Number(view.readBigUInt64LE(at + 8));
     const raw = view.readUInt8(at + 23) === 1;
+    if (own === 0 || (raw && own >= CHUNK))
+      throw invalid(
+        `tensor part ${tensor} has ${own} ${raw ? "raw " : ""}elements: no layout has such a part`,
+      );
     const part: TensorPart = {
       tensor,
       first: elements,

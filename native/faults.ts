@@ -18,8 +18,8 @@ export function checkLength(name: string, vector: { readonly length: number }, e
 /** @returns beta as an f32. @throws `invalid-argument` */
 export function checkedBeta(given: number): number {
   const beta = Math.fround(given);
-  if (beta >= 0 && beta <= 1) return beta;
-  throw invalidArgument(`beta must lie in 0..1, not ${given}`);
+  if (beta >= 0 && beta <= 1 && !Object.is(beta, -0)) return beta;
+  throw invalidArgument(`beta must lie in 0..1, not ${Object.is(given, -0) ? "-0" : given}`);
 }
 
 /** @param element - of the flat vector */

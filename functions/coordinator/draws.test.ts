@@ -98,7 +98,7 @@ describe("a draw", () => {
         return "an error";
       }
     };
-    expect(() => runInNewContext("drawn()", { drawn }, { timeout: 50 })).not.toThrow();
+    expect(() => runInNewContext("drawn()", { drawn }, { timeout: 5_000 })).not.toThrow();
   });
 });
 

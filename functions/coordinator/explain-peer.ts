@@ -200,7 +200,7 @@ function whatWouldChange(
     case "copy":
       return [
         `fewer than ${(100 * reason.threshold).toFixed(0)} % of its indices in common with another: train the data that was assigned`,
-        "which of several stood for all was drawn: no fault, and the share was split",
+        "the highest PeerScore among them: that one stood for all, and the share was split by it; no fault",
       ];
     case "no-free-slot":
       return reason.standing === "probation"

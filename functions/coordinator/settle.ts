@@ -94,20 +94,14 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
     return { ...base, verdict: "included", refusal: null, clip: f32ToHex(clips.get(one.peer) ?? 1) };
   });
 
-  const included = new Set(kept.map(({ peer }) => peer));
+  const included = new Map(kept.map((one) => [one.peer, one]));
   const clusters = findClusters(
-    byId.flatMap(({ peer, submission }) =>
-      submission !== null && included.has(peer)
-        ? [
-            {
-              peer,
-              decoded: submission.decoded,
-              established: isEstablished(facts.previous.ledger.get(peer)),
-              sketch: submission.sketch,
-            },
-          ]
-        : [],
-    ),
+    byId.flatMap(({ peer, submission }) => {
+      const measured = included.get(peer);
+      if (submission === null || measured === undefined) return [];
+      const { established, weight } = measured;
+      return [{ peer, established, weight, decoded: submission.decoded, sketch: submission.sketch }];
+    }),
     facts.roster.body.keep,
     seed,
   );
@@ -122,7 +116,7 @@ function settle(facts: FactsOf<"settle">, asOfMs: number, reason: string, seed: 
     medianOfEstablished: yardstick?.ofEstablished ?? false,
     submissions,
     clusters,
-    plan: evaluationPlan(facts, seed, [...included], clusters),
+    plan: evaluationPlan(facts, seed, [...included.keys()], clusters),
   };
 }
 

@@ -89,7 +89,14 @@ it("a file for a run's folder", async () => {
   expect(stderr.trim()).toMatch(/^outerloop: .*$/);
 });
 
-it.each(["constructor", "toString", "run", "dance"])('no command is named "%s"', async (name) => {
+it("names the commands of two words that begin with a word", async () => {
+  expect(await refused(["run", "--rounds", "3"])).toEqual({
+    status: 2,
+    line: 'outerloop: no command "run"; try: outerloop run create, outerloop run control',
+  });
+});
+
+it.each(["constructor", "toString", "dance"])('no command is named "%s"', async (name) => {
   expect(await refused([name, "--rounds", "3"])).toEqual({
     status: 2,
     line: `outerloop: no command "${name}"; try: outerloop help`,

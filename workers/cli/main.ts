@@ -53,7 +53,10 @@ export async function main(argv: string[]): Promise<number> {
   const { name, args } = split(argv);
   const command = commandOf(name);
   if (command === undefined) {
-    process.stderr.write(`outerloop: no command "${name}"; try: outerloop help\n`);
+    const longer = Object.keys(commands).filter((title) => title.startsWith(`${name} `));
+    if (longer.length > 0 && args.some((arg) => arg === "--help" || arg === "-h")) return help(name);
+    const those = longer.length > 0 ? longer.map((title) => `outerloop ${title}`) : ["outerloop help"];
+    process.stderr.write(`outerloop: no command "${name}"; try: ${those.join(", ")}\n`);
     return MISUSED;
   }
   if (args.includes("--help") || args.includes("-h")) return help(name);
@@ -86,9 +89,10 @@ function commandOf(name: string): Command | undefined {
 
 function help(name: string): number {
   const command = commandOf(name);
+  const under = Object.entries(commands).filter(([title]) => title.startsWith(`${name} `));
   const rows: [string, string][] =
     command === undefined
-      ? Object.entries(commands).map(([title, { summary }]) => [title, summary])
+      ? (under.length > 0 ? under : Object.entries(commands)).map(([title, { summary }]) => [title, summary])
       : Object.entries(command.options).map(([option, { help }]) => [`--${option}`, help]);
   const width = Math.max(...rows.map(([title]) => title.length));
   const head =

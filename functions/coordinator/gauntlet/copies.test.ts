@@ -10,6 +10,7 @@ const peer = (n: number, first: number, decoded = `decoded ${n}`): Sketched => (
   peer: peerId(n),
   decoded: digest(decoded),
   established: true,
+  weight: 1,
   sketch: [sketchText(KEEP, first)],
 });
 
@@ -48,6 +49,26 @@ describe("copies", () => {
     expect(find([...trained, ...crowd])).toEqual([]);
     const known = trained.map((one) => ({ ...one, established: true }));
     expect(find([...known, ...crowd])).toEqual([]);
+  });
+
+  it("are measured, before there are established peers, by what those share who helped", () => {
+    const strangers = alike(7, 5).map((one) => ({ ...one, established: false }));
+    // Two of them share 9 of 16 indices: above the 5 of the others + 0.2.
+    const pair = [50, 51].map((n) => ({
+      ...peer(n, 2_000 + 7 * (n - 50)),
+      established: false,
+    }));
+    const clusters = (weight: number) => find([...strangers, ...pair].map((one) => ({ ...one, weight })));
+    expect(clusters(0)).toEqual([]);
+    expect(clusters(0.1).map(({ peers }) => peers)).toEqual([[peerId(50), peerId(51)]]);
+    // Who has not helped yet tells nothing, however many there are.
+    const crowd = Array.from({ length: 40 }, (_, i) => ({
+      ...peer(100 + i, 5_000 + 16 * i),
+      established: false,
+      weight: 0,
+    }));
+    const six = alike(6, 8).map((one) => ({ ...one, established: false }));
+    expect(find([...six, ...crowd])).toEqual([]);
   });
 
   it("are found by equal values, whatever container they came in", () => {
@@ -126,7 +147,7 @@ describe("copies", () => {
         );
         return Buffer.from(Uint16Array.from(kept).buffer).toString("base64");
       });
-      return { peer: peerId(n), decoded: digest(`decoded ${n}`), established: true, sketch };
+      return { peer: peerId(n), decoded: digest(`decoded ${n}`), established: true, weight: 1, sketch };
     };
     const honestMany = Array.from({ length: 150 }, (_, i) => updateOf(i + 1, KEEP));
 

@@ -1,23 +1,25 @@
 /**
- * Copies: equal decoded values, or a support overlap above the median between established peers + 0.2 (held within 0.45 and
+ * Copies: equal decoded values, or a support overlap above what is usual + 0.2 (held within 0.45 and
  * 0.65), make a cluster. A cluster has one slot and one share, and nobody is blamed: who copied whom cannot be seen.
  *
- * Honest peers share 35 to 41 % of their indices in the first rounds and about 20 % later, an exact copy all of them;
- * a fixed limit of 40 % would hit honest peers. So would the median over everybody: keys that send noise overlap with nobody,
- * and enough of them would make copies of all who train. Below three established peers 65 % is the limit.
+ * Honest peers share 32 to 44 % of their indices in the first rounds and about 15 % later, an exact copy all of them, keys that send one
+ * sum with a third left out half of them; a fixed limit of 40 % would hit honest peers. So would the median over everybody: keys that
+ * send noise overlap with nobody, and enough of them would make copies of all who train. So a pair weighs what both helped last time,
+ * and three quarters of that weight decide, or what is usual between established peers if that is less; before anybody helped 65 % is
+ * the limit.
  *
  * Among few updates all pairs are compared. Among many that would take longer than a round: there the median is that of
- * drawn pairs of established peers, and only those are compared that agree on the first indices of some drawn chunk, in a drawn order.
+ * drawn pairs, and only those are compared that agree on the first indices of some drawn chunk, in a drawn order.
  *
  * @module
  */
 import { Draw } from "../draws.ts";
-import { lowerMedian, MIN_ESTABLISHED } from "./robust.ts";
+import { lowerMedian, restsOnEstablished, weightedQuantile } from "./robust.ts";
 
 /** Up to so many updates all pairs are compared. */
 const FEW = 64;
-/** Pairs that the median is taken of, where there are more updates. */
-const MEDIAN_PAIRS = 4_096;
+/** Pairs that tell what is usual, where there are more updates. */
+const PAIRS = 4_096;
 /**
  * Two updates are compared if the first so many indices of one chunk are the same, in a drawn order of indices. With an
  * overlap of 0.65 that happens in 5 % of the chunks (of 64 drawn ones: in 97 of 100 cases at least once), with 0.8 in 20 %
@@ -30,13 +32,17 @@ const REPRESENTATIVES = 16;
 const HIGHEST_THRESHOLD = 0.65;
 /** Above what honest peers share at most: some of the established that send random indices must not lower it further. */
 const LOWEST_THRESHOLD = 0.45;
-const ABOVE_MEDIAN = 0.2;
+const ABOVE_USUAL = 0.2;
+/** Part of the weight at which an overlap is usual: pairs of those who train on something else pull down. */
+const USUAL_PART = 0.75;
 
 export interface Sketched {
   peer: string;
   /** SHA-256 of the decoded values. */
   decoded: string;
   established: boolean;
+  /** What it helped last time; 0 if it did not. */
+  weight: number;
   /** Kept indices of the drawn chunks: base64 of u16 little-endian, one string a shard. */
   sketch: readonly string[];
 }
@@ -79,12 +85,11 @@ export function findClusters(submissions: readonly Sketched[], keep: number, see
   const byId = [...submissions].sort((a, b) => (a.peer < b.peer ? -1 : 1));
   const supports = byId.map((one) => indexKeys(one.sketch, keep));
   const overlapOf = (a: number, b: number) => overlap(supports[a] as Set<number>, supports[b] as Set<number>);
-  const known = byId.flatMap(({ established }, i) => (established ? [i] : []));
-  const median = known.length < MIN_ESTABLISHED ? null : medianOverlap(known, overlapOf, seed);
+  const expected = usualOverlap(byId, overlapOf, seed);
   const threshold =
-    median === null
+    expected === null
       ? HIGHEST_THRESHOLD
-      : Math.max(LOWEST_THRESHOLD, Math.min(HIGHEST_THRESHOLD, median + ABOVE_MEDIAN));
+      : Math.max(LOWEST_THRESHOLD, Math.min(HIGHEST_THRESHOLD, expected + ABOVE_USUAL));
 
   const links: { a: number; b: number; overlap: number; identical: boolean }[] = [];
   const leader = byId.map((_, i) => i);
@@ -134,23 +139,44 @@ export function findClusters(submissions: readonly Sketched[], keep: number, see
   });
 }
 
-/** The lower median over all pairs of these, or over drawn ones. */
-function medianOverlap(
-  some: readonly number[],
+/**
+ * What two peers share that do not copy: the lower of what established peers share and of what those share who helped. Whoever wants
+ * more to be usual must be most of both. Null: nobody is known yet.
+ */
+function usualOverlap(
+  byId: readonly Sketched[],
   overlapOf: (a: number, b: number) => number,
   seed: string,
 ): number | null {
-  const overlaps: number[] = [];
-  if (some.length <= FEW) {
-    for (const [i, a] of some.entries()) for (const b of some.slice(i + 1)) overlaps.push(overlapOf(a, b));
-  } else {
-    const draw = new Draw(seed, "copies/median");
-    for (let pair = 0; pair < MEDIAN_PAIRS; pair++) {
-      const [a = 0, b = 0] = draw.distinct(2, some.length).map((place) => some[place] as number);
-      overlaps.push(overlapOf(a, b));
-    }
-  }
-  return lowerMedian(overlaps);
+  const known = byId.flatMap(({ established, weight }, i) => (established || weight > 0 ? [i] : []));
+  // Nobody weighs more than the middle one: three that help most together must not be most of the weight.
+  const most = lowerMedian(byId.map(({ weight }) => weight).filter((weight) => weight > 0)) ?? 0;
+  const pairs = pairsOf(known, seed).map(([a, b]) => {
+    const [one, other] = [byId[a], byId[b]] as [Sketched, Sketched];
+    const established = one.established && other.established;
+    const weight = Math.min(one.weight, most) * Math.min(other.weight, most);
+    return { value: overlapOf(a, b), weight, established };
+  });
+  const helpful = weightedQuantile(
+    USUAL_PART,
+    pairs.filter(({ weight }) => weight > 0),
+  );
+  const ofEstablished = restsOnEstablished(byId)
+    ? lowerMedian(pairs.filter(({ established }) => established).map(({ value }) => value))
+    : null;
+  const found = [helpful, ofEstablished].filter((one) => one !== null);
+  return found.length === 0 ? null : Math.min(...found);
+}
+
+/** All pairs of these, or drawn ones. */
+function pairsOf(some: readonly number[], seed: string): [number, number][] {
+  if (some.length <= FEW)
+    return some.flatMap((a, i) => some.slice(i + 1).map((b): [number, number] => [a, b]));
+  const draw = new Draw(seed, "copies/median");
+  return Array.from({ length: PAIRS }, () => {
+    const [a = 0, b = 0] = draw.distinct(2, some.length).map((place) => some[place] as number);
+    return [a, b];
+  });
 }
 
 /** Those who agree on the first indices of a chunk, chunk by chunk, ascending. */

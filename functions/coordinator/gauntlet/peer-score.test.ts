@@ -20,9 +20,9 @@ describe("the PeerScore", () => {
   });
 
   it.each([
-    [4, -1, 1],
-    [5, -1, 0],
-    [5, 0.3, 0.3],
+    [9, -1, 1],
+    [10, -1, 0],
+    [10, 0.3, 0.3],
   ])(
     "after %d counted rounds an assignment score of %d counts as %d",
     (countedRounds, assignmentScore, factor) => {

@@ -9,7 +9,7 @@
  * Until the assignment score of somebody was updated in so many rounds, nobody's says anything. The run's rounds count, not
  * the key's: otherwise a fresh key would be worth more than an old one.
  */
-const ASSIGNMENT_WARMUP_ROUNDS = 5;
+const ASSIGNMENT_WARMUP_ROUNDS = 10;
 /** Each fault in the last eight rounds of a peer multiplies its score by this. */
 const FAULT_FACTOR = 0.75;
 /** Rounds that presence and penalties look back over. */

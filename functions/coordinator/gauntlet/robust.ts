@@ -32,12 +32,19 @@ export function restsOnEstablished(samples: readonly Pick<Sample, "established">
 
 /**
  * What is usual: the lower median of established peers. While they are too few, most samples may be one attacker's; then the
- * lowest value such that values up to it have this part of the weight (of no weight at all: as if all weighed the same). Of
- * nothing: null.
+ * {@link weightedQuantile}. Of nothing: null.
  */
 export function usual(part: number, samples: readonly Sample[]): number | null {
   if (restsOnEstablished(samples))
     return lowerMedian(samples.filter(({ established }) => established).map(({ value }) => value));
+  return weightedQuantile(part, samples);
+}
+
+/** The lowest value such that values up to it have this part of the weight (of no weight at all: as if all weighed the same). */
+export function weightedQuantile(
+  part: number,
+  samples: readonly Pick<Sample, "value" | "weight">[],
+): number | null {
   const total = samples.reduce((sum, { weight }) => sum + weight, 0);
   let sum = 0;
   for (const { value, weight } of [...samples].sort((a, b) => a.value - b.value)) {

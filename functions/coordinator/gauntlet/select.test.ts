@@ -287,6 +287,28 @@ describe("selection", () => {
     expect(sum(sharesOf(result))).toBeCloseTo(1, 12);
   });
 
+  it("gives slot and share of a cluster to whom others have aped: the score squared divides it", () => {
+    for (const seed of ["a", "b", "c"]) {
+      const [victim, ape, other] = peerIds(3) as [string, string, string];
+      const result = (scores: readonly [number, number]) =>
+        chosen(
+          [judgement(victim, { score: scores[0] }), judgement(ape, { score: scores[1] }), judgement(other)],
+          { close: { clusters: [clusterOf(victim, ape)], seed: digest(seed) } },
+        );
+      const aped = result([1, 0]);
+      expect(aped.selected.map(({ peer, share }) => [peer, f64FromHex(share)])).toEqual([
+        [victim, 0.5],
+        [other, 0.5],
+      ]);
+      expect(aped.notSelected.map(({ peer, share }) => [peer, f64FromHex(share)])).toEqual([[ape, 0]]);
+      const better = result([0.5, 1]);
+      expect(better.selected.map(({ peer }) => peer)).toEqual([ape, other]);
+      expect(f64FromHex(better.selected[0]?.share ?? "")).toBeCloseTo(0.4, 12);
+      expect(f64FromHex(better.notSelected[0]?.share ?? "")).toBeCloseTo(0.1, 12);
+      expect(sum(sharesOf(result([0, 0])))).toBeCloseTo(1, 12);
+    }
+  });
+
   it("does not know who is the original: a draw says who stands for a cluster", () => {
     const standing = (seed: string) =>
       chosen(

@@ -82,9 +82,10 @@ export function select(
   }
 
   const draw = new Draw(close.body.seed, "clusters");
-  const membersOf = new Map<string, string[]>();
+  const membersOf = new Map<string, Map<string, number>>();
   for (const cluster of close.body.clusters) {
-    // One of each cluster stands for it, by a draw: which of them is the original cannot be seen.
+    // One of each cluster stands for it: the best, among equals by a draw. Which of them is the original cannot be seen, but who trains
+    // what others were given has the lower assignment score.
     const all = cluster.peers.filter((peer) => passed.has(peer));
     const seen = all.filter((peer) => passed.get(peer)?.judged);
     const members = seen.length > 0 ? seen : all;
@@ -93,9 +94,10 @@ export function select(
         passed.delete(peer);
         reasons.set(peer, copyOf(cluster, peer));
       }
-    const [representative, ...others] = draw.shuffled(members);
+    const scoreOf = (peer: string) => passed.get(peer)?.peerScore ?? 0;
+    const [representative, ...others] = draw.shuffled(members).sort((a, b) => scoreOf(b) - scoreOf(a));
     if (representative === undefined) continue;
-    membersOf.set(representative, members);
+    membersOf.set(representative, new Map(members.map((peer) => [peer, scoreOf(peer)])));
     for (const peer of others) {
       passed.delete(peer);
       reasons.set(peer, copyOf(cluster, peer));

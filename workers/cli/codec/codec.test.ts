@@ -147,7 +147,7 @@ describe("inspecting", () => {
     expect(text).toMatch(
       /^U: SLC1 version 2, \d+ bytes\nshard 0 of round 3, schema [0-9a-f]{16}, k = 32: 48 bytes a record/,
     );
-    expect(text).toMatch(/chunk 1: 32 of 4096 kept, \d+ at ± [\d.e-]+ and \d+ at ±/);
+    expect(text).toMatch(/chunk 1: 32 of 904 kept, \d+ at ± [\d.e-]+ and \d+ at ±/);
   });
 });
 

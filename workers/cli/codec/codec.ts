@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import {
   CHUNK,
   createLayout,
@@ -39,6 +40,13 @@ export interface EncodeOptions {
 export async function encode(options: EncodeOptions, stream: StreamOptions = {}): Promise<void> {
   const { what: delta, close } = await openTensors(options.delta);
   const { elements } = delta;
+  if (options.errorOut !== undefined && resolve(options.errorOut) === resolve(options.out)) {
+    await close();
+    throw new OuterloopError(
+      "invalid-option",
+      `--out and --error-out must be two files, not both ${options.out}`,
+    );
+  }
   const error =
     options.error === undefined
       ? { what: { elements, read: zeros }, close: async () => {} }
@@ -61,7 +69,7 @@ export async function encode(options: EncodeOptions, stream: StreamOptions = {})
     });
   } catch (fault) {
     if (!isOuterloopError(fault, "non-finite-value")) throw fault;
-    throw inTensor(delta.tensors, Number(fault.details.element), fault);
+    throw inTensor(delta.tensors, fault.details);
   } finally {
     await close();
     await error.close();
@@ -104,19 +112,21 @@ function recordsOnly(elements: number): ShardLayout {
 }
 
 /** The same error, by the place within a tensor. */
-function inTensor(tensors: Tensors["tensors"], element: number, { message }: Error): OuterloopError {
-  let first = 0;
+function inTensor(tensors: Tensors["tensors"], details: Record<string, unknown>): OuterloopError {
+  const { cause, delta, error } = details;
+  let element = Number(details.element);
+  let tensor = "";
   for (const { name, shape } of tensors) {
+    tensor = name;
     const elements = shape.reduce((product, size) => product * size, 1);
-    if (element < first + elements)
-      return new OuterloopError(
-        "non-finite-value",
-        `tensor ${name}, element ${element - first}: ${message}`,
-        { tensor: name, element: element - first },
-      );
-    first += elements;
+    if (element < elements) break;
+    element -= elements;
   }
-  return new OuterloopError("non-finite-value", message, { element });
+  return new OuterloopError(
+    "non-finite-value",
+    `tensor ${tensor}, element ${element}: beta * e + delta is not finite (${cause}): delta ${delta}, e ${error}`,
+    { tensor, element, cause },
+  );
 }
 
 export interface DecodeOptions {
