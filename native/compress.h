@@ -21,8 +21,13 @@ class Compressor {
       const int at = whole ? CompressChunk(delta + first, error + first, beta, records)
                            : CompressTail(delta + first, error + first, count, beta, records);
       if (at >= 0) return static_cast<ptrdiff_t>(first) + at;
-      Stream(next + first, x_, count);
+      FinishWriting();
+      write_to_ = next + first;
+      write_from_ = x_;
+      to_write_ = count;
+      x_ = x_ == buffers_[0] ? buffers_[1] : buffers_[0];
     }
+    FinishWriting();
     FinishStreams();
     return -1;
   }
@@ -46,6 +51,10 @@ class Compressor {
   template <class Delta>
   int CompressChunk(const Delta* delta, const float* error, float beta, uint8_t* record) {
     AddDelta(delta, error, beta);
+    // Of the next chunk, or bytes behind the arrays that nobody reads.
+    delta_ahead_ = reinterpret_cast<const char*>(delta + kChunk);
+    error_ahead_ = reinterpret_cast<const char*>(error + kChunk);
+    to_read_ = kChunk / kBlock;
     if (largest_ >= static_cast<int32_t>(kInfinityKey)) {
       int i = 0;
       while (IsFinite(x_[i])) i++;
@@ -84,11 +93,6 @@ class Compressor {
       Store(group_max_ + block / kLanes, in_group);
       smallest = Min(smallest, in_group);
       largest = Max(largest, in_group);
-      // The same block of the next chunk, or bytes behind the array that nobody reads.
-      for (int i = block; i < block + kBlock; i += 16) {
-        __builtin_prefetch(delta + kChunk + i);
-        __builtin_prefetch(error + kChunk + i);
-      }
     }
     smallest_ = Smallest(smallest);
     largest_ = Largest(largest);
@@ -114,11 +118,12 @@ class Compressor {
 
   // The largest key that at least kKeep keys reach, or a smaller one that at most kKeep + slack reach.
   // At least kKeep keys must reach `low`; none is above `largest`. `first` is tried first and changes only time.
-  static int32_t Bisect(const int32_t* keys, int n, int32_t low, int32_t largest, int slack, int32_t first) {
+  int32_t Bisect(const int32_t* keys, int n, int32_t low, int32_t largest, int slack, int32_t first) {
     uint32_t reached = static_cast<uint32_t>(low), missed = static_cast<uint32_t>(largest) + 1;
     uint32_t middle = static_cast<uint32_t>(first);
     while (missed - reached > 1) {
       if (middle <= reached || middle >= missed) middle = reached + (missed - reached) / 2;
+      MoveBlock();
       const int count = CountAtLeast(keys, n, static_cast<int32_t>(middle));
       if (count < kKeep) {
         missed = middle;
@@ -129,6 +134,32 @@ class Compressor {
       middle = reached;
     }
     return static_cast<int32_t>(reached);
+  }
+
+  // Memory works while the processor searches: one block of the next chunk on its way to the second-level cache, one of the last
+  // residual on its way out. In one piece each, before and after, they would take as long as the search itself.
+  void MoveBlock() {
+    if (to_read_ > 0) {
+      to_read_--;
+      Prefetch(&delta_ahead_);
+      Prefetch(&error_ahead_);
+    }
+    if (to_write_ >= kBlock) {
+      Stream(write_to_, write_from_, kBlock);
+      write_to_ += kBlock;
+      write_from_ += kBlock;
+      to_write_ -= kBlock;
+    }
+  }
+
+  // Of bfloat16 it is two blocks: then the chunk after the next one comes along.
+  static void Prefetch(const char** at) {
+    for (const char* end = *at + kBlock * sizeof(float); *at < end; *at += 64) __builtin_prefetch(*at, 0, 2);
+  }
+
+  void FinishWriting() {
+    Stream(write_to_, write_from_, to_write_);
+    to_write_ = 0;
   }
 
   // Of the first n keys; behind them there are seven that are negative, or whole lanes.
@@ -147,6 +178,7 @@ class Compressor {
   int Collect(int32_t bound) {
     int n = 0;
     for (int block = 0; block < kChunk; block += kBlock) {
+      MoveBlock();
       if (Bits(Load(group_max_ + block / kLanes) >= bound) == 0) continue;
       uint64_t mask = 0;
       for (int row = 0; row < kBlock; row += kLanes)
@@ -183,12 +215,18 @@ class Compressor {
     *threshold = t;
   }
 
-  alignas(64) float x_[kChunk];
+  alignas(64) float buffers_[2][kChunk];
+  float* x_ = buffers_[0];  // of this chunk; the residual of the last one is in the other
   alignas(64) int32_t group_max_[kGroups];
   alignas(64) int32_t candidate_key_[kChunk + kLanes];
   uint16_t candidate_index_[kChunk];
   int32_t smallest_, largest_;
   int32_t guess_ = 0;
+  const char *delta_ahead_, *error_ahead_;
+  int to_read_ = 0;  // blocks
+  float* write_to_ = nullptr;
+  const float* write_from_ = nullptr;
+  size_t to_write_ = 0;  // elements
 };
 
 }  // namespace outerloop::OUTERLOOP_ISA

@@ -26,6 +26,7 @@ import {
   type ByteSink,
   type ByteSource,
   bytesAt,
+  copiedOf,
   type Sink,
   type Source,
   sharedVector,
@@ -33,7 +34,7 @@ import {
   tileWriter,
 } from "./ends.ts";
 import { inLanes } from "./lanes.ts";
-import { DENSE_BYTES, roomFor, type StreamOptions } from "./options.ts";
+import { roomFor, type StreamOptions } from "./options.ts";
 
 /** One selected submission and where its SLC1 object is. */
 export interface AggregateSource extends AggregateEntry {
@@ -84,8 +85,7 @@ export async function aggregateStream(
   await write(head);
   const room = roomFor(
     { ...options, threads: 1 },
-    2 * recordBytes * Math.max(1, peers),
-    shard.chunks,
+    { copied: 0, objectBytes: 2 * recordBytes * Math.max(1, peers), shardChunks: shard.chunks },
     kernels.backend,
   );
   let done = 0;
@@ -139,7 +139,15 @@ export async function applyStream(
   const stride = recordFormat(k).recordBytes * peers;
   const hash = createHash("sha256").update(head);
 
-  const { lanes, chunks } = roomFor(options, 2 * DENSE_BYTES + 2 * stride, shard.chunks, kernels.backend);
+  const { lanes, chunks } = roomFor(
+    options,
+    {
+      copied: copiedOf(vectors.theta, vectors.next),
+      objectBytes: Math.max(1, stride),
+      shardChunks: shard.chunks,
+    },
+    kernels.backend,
+  );
   const factors = sharedVector(peers);
   factors.set(coefficients);
   const rooms = Array.from({ length: lanes }, () => ({

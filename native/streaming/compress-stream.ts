@@ -13,9 +13,17 @@ import { Measure } from "../measure.ts";
 import { compressRaw } from "../raw.ts";
 import { type KeepCount, recordFormat } from "../record.ts";
 import { partRaw } from "../shard-data.ts";
-import { type ByteSink, type Sink, type Source, sharedVector, tileReader, tileWriter } from "./ends.ts";
+import {
+  type ByteSink,
+  copiedOf,
+  type Sink,
+  type Source,
+  sharedVector,
+  tileReader,
+  tileWriter,
+} from "./ends.ts";
 import { inLanes } from "./lanes.ts";
-import { DENSE_BYTES, roomFor, type StreamOptions } from "./options.ts";
+import { roomFor, type StreamOptions } from "./options.ts";
 
 /** The vectors of one shard: element 0 is the shard's first. */
 export interface CompressVectors {
@@ -78,7 +86,15 @@ export async function compressParts(
   const delta = tileReader("delta", vectors.delta, shard.elements);
   const error = tileReader("error", vectors.error, shard.elements);
   const next = tileWriter("next", vectors.next, shard.elements);
-  const { lanes, chunks } = roomFor(options, 3 * DENSE_BYTES + recordBytes, shard.chunks, kernels.backend);
+  const { lanes, chunks } = roomFor(
+    options,
+    {
+      copied: copiedOf(vectors.delta, vectors.error, vectors.next),
+      objectBytes: recordBytes,
+      shardChunks: shard.chunks,
+    },
+    kernels.backend,
+  );
   const rooms = Array.from({ length: lanes }, () => ({
     delta: sharedVector(CHUNK * chunks),
     error: sharedVector(CHUNK * chunks),

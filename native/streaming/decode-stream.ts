@@ -19,7 +19,7 @@ import { recordFormat } from "../record.ts";
 import { partRaw } from "../shard-data.ts";
 import { type ByteSource, bytesAt, type Sink } from "./ends.ts";
 import { inLanes } from "./lanes.ts";
-import { DENSE_BYTES, roomFor, type StreamOptions } from "./options.ts";
+import { roomFor, type StreamOptions } from "./options.ts";
 
 /**
  * Writes the dense values of a shard, f32. They are sound only if this ends without an error: until then nobody may use them.
@@ -41,7 +41,11 @@ export async function decodeStream(
   const offsets = shardOffsets(shard, k);
   checkSize(shard, offsets.sizeBytes, object.sizeBytes);
   const reader = new ContainerReader(await bytesAt(object, 0, offsets.records), expected, kernels);
-  const room = roomFor({ ...options, threads: 1 }, DENSE_BYTES + recordBytes, shard.chunks, kernels.backend);
+  const room = roomFor(
+    { ...options, threads: 1 },
+    { copied: 1, objectBytes: recordBytes, shardChunks: shard.chunks },
+    kernels.backend,
+  );
   const tile = new Float32Array(Math.min(shard.elements, CHUNK * Math.max(1, room.chunks)));
   let done = 0;
   await inLanes(

@@ -19,8 +19,12 @@ export interface StreamOptions {
 }
 
 const WORKING_SET_BYTES = 64 * 2 ** 20;
-/** 4 MiB a vector: large enough that what a call costs is nothing, small enough that a piece takes a millisecond. */
-const MOST_CHUNKS = 256;
+/** 16 MiB a vector, some milliseconds on another thread: that one of them waits for the event loop in between costs nothing. */
+const MOST_CHUNKS = 1_024;
+/** Of what passes through memory of its own, 4 MiB a vector: the event loop copies it. */
+const MOST_CHUNKS_COPIED = 256;
+/** Of objects: they are copied, checked and hashed in the event loop. */
+const MOST_OBJECT_BYTES = 2 * 2 ** 20;
 /** The reference works in the event loop, and a turn of it is not to take longer. */
 const MOST_CHUNKS_REFERENCE = 32;
 
@@ -32,23 +36,22 @@ export interface Room {
 }
 
 /**
- * @param bytesPerChunk - what one chunk of a piece takes in memory
+ * @param copied - vectors that pass through memory of the piece
+ * @param objectBytes - of one chunk, read or written
  * @param shardChunks - chunks there are in all
  */
 export function roomFor(
   { threads, workingSetBytes = WORKING_SET_BYTES }: StreamOptions,
-  bytesPerChunk: number,
-  shardChunks: number,
+  { copied, objectBytes, shardChunks }: { copied: number; objectBytes: number; shardChunks: number },
   backend: Backend,
 ): Room {
   const lanes = 1 + Math.max(1, threads ?? Math.min(availableParallelism(), poolThreads()));
-  const fitting = Math.floor(workingSetBytes / lanes / bytesPerChunk);
-  const most = backend === "native" ? MOST_CHUNKS : MOST_CHUNKS_REFERENCE;
-  return { lanes, chunks: Math.max(1, Math.min(most, fitting, shardChunks)) };
+  const fitting = Math.floor(workingSetBytes / lanes / (copied * 4 * CHUNK + objectBytes));
+  const most =
+    backend === "reference" ? MOST_CHUNKS_REFERENCE : copied > 0 ? MOST_CHUNKS_COPIED : MOST_CHUNKS;
+  const forObjects = Math.floor(MOST_OBJECT_BYTES / objectBytes);
+  return { lanes, chunks: Math.max(1, Math.min(most, forObjects, fitting, shardChunks)) };
 }
-
-/** Bytes of one chunk of an f32 vector. */
-export const DENSE_BYTES = 4 * CHUNK;
 
 /** libuv reads the variable itself, when the pool is first used; its own default is four. */
 function poolThreads(): number {

@@ -29,7 +29,10 @@ const PEERS = 20;
 const THREADS = 2;
 /** 64 Mi elements, 256 MiB a vector: far beyond any cache. */
 const CHUNKS = 16_384;
+/** 4 MiB of a vector. */
 const TILE_CHUNKS = 256;
+/** What the streams hand to a thread at once. */
+const PIECE_CHUNKS = 1_024;
 
 /** `progress` gets what happens on the way. */
 export async function measureCodecFigures(
@@ -124,45 +127,62 @@ function prepare() {
   const error = bell(sharedVector(elements), 2);
   const next = sharedVector(elements);
   const records = new Uint8Array(CHUNKS * recordBytes);
+  const shared = new Uint8Array(new SharedArrayBuffer(CHUNKS * recordBytes));
   const object = new Uint8Array(shardSizeBytes(layout.shards[0] as (typeof layout.shards)[number], K));
-  const payloads = interleaved(kernels, TILE_CHUNKS * 4, recordBytes);
+  const payloads = interleaved(kernels, PIECE_CHUNKS, recordBytes);
   const factors = sharedVector(PEERS).fill(1 / PEERS);
   const tile = (vector: Float32Array, first: number, length: number) =>
     vector.subarray(first, first + length);
+  /** All elements, piece by piece on background threads: one more is under way than there are threads, as in the streams. */
+  async function inPieces(work: (first: number, elements: number) => Promise<number>): Promise<number> {
+    const piece = PIECE_CHUNKS * CHUNK;
+    const firsts = Array.from({ length: elements / piece }, (_, i) => i * piece);
+    const lanes = { lanes: THREADS + 1, signal: undefined };
+    const seconds = await secondsUntil(() =>
+      inLanes(
+        firsts,
+        lanes,
+        (first) => work(first, piece),
+        () => {},
+      ),
+    );
+    return (1e9 * seconds) / elements;
+  }
+
   return {
     compress1: () => {
       const seconds = secondsOf(() => kernels.compress(delta, error, next, Math.fround(0.95), K, records));
       return (1e9 * seconds) / elements;
     },
-    compress2: async () => {
+    compress2: () =>
+      inPieces((first, piece) =>
+        kernels.background.compress(
+          tile(delta, first, piece),
+          tile(error, first, piece),
+          tile(next, first, piece),
+          Math.fround(0.95),
+          K,
+          shared.subarray((first / CHUNK) * recordBytes, ((first + piece) / CHUNK) * recordBytes),
+        ),
+      ),
+    compressStream2: async () => {
       const vectors = { delta, error, next, beta: 0.95 };
       const seconds = await secondsUntil(() =>
         streams.compress(expected, vectors, writeBytes(object), { threads: THREADS }),
       );
       return (1e9 * seconds) / elements;
     },
-    aggregate2: async () => {
-      const per = TILE_CHUNKS * CHUNK;
-      const tiles = Array.from({ length: CHUNKS / TILE_CHUNKS }, (_, i) => i);
-      const work = (i: number) => {
-        const own = payloads.subarray(
-          (i % 4) * TILE_CHUNKS * PEERS * recordBytes,
-          ((i % 4) + 1) * TILE_CHUNKS * PEERS * recordBytes,
-        );
-        return kernels.background.aggregate(
-          own,
+    aggregate2: () =>
+      inPieces((first, piece) =>
+        kernels.background.aggregate(
+          payloads,
           K,
           factors,
           1,
-          tile(error, i * per, per),
-          tile(next, i * per, per),
-        );
-      };
-      const seconds = await secondsUntil(() =>
-        inLanes(tiles, { lanes: THREADS + 1, signal: undefined }, work, () => {}),
-      );
-      return (1e9 * seconds) / elements;
-    },
+          tile(error, first, piece),
+          tile(next, first, piece),
+        ),
+      ),
     validate: () => {
       const times = 8;
       const seconds = secondsOf(() => {
