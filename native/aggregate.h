@@ -30,11 +30,11 @@ void Decode(const uint8_t* records, float* out, size_t elements) {
   memset(out, 0, 4 * elements);
   for (int chunk = 0; chunk < ChunksOf(elements); chunk++, records += Record<kKeep>::kBytes, out += kChunk) {
     const int count = ElementsOfChunk(elements, chunk);
-    float value[4];
-    Record<kKeep>::LevelValues(records, 1.0f, value);
-    Record<kKeep>::ForEachEntry(records, [&](int, int index, int code) {
-      if (index < count) out[index] = value[code];
-    });
+    uint32_t index[kKeep];
+    float value[kKeep];
+    const int entries = Record<kKeep>::Expand(records, 1.0f, index, value);
+    for (int j = 0; j < entries; j++)
+      if (index[j] < static_cast<uint32_t>(count)) out[index[j]] = value[j];
   }
 }
 
@@ -43,11 +43,11 @@ template <int kKeep>
 void AddScaled(const uint8_t* records, float factor, float* out, size_t elements) {
   for (int chunk = 0; chunk < ChunksOf(elements); chunk++, records += Record<kKeep>::kBytes, out += kChunk) {
     const int count = ElementsOfChunk(elements, chunk);
-    float value[4];
-    Record<kKeep>::LevelValues(records, factor, value);
-    Record<kKeep>::ForEachEntry(records, [&](int, int index, int code) {
-      if (index < count) out[index] = out[index] + value[code];
-    });
+    uint32_t index[kKeep];
+    float value[kKeep];
+    const int entries = Record<kKeep>::Expand(records, factor, index, value);
+    for (int j = 0; j < entries; j++)
+      if (index[j] < static_cast<uint32_t>(count)) out[index[j]] += value[j];
   }
 }
 
@@ -99,10 +99,16 @@ ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t pe
   alignas(64) float sum[kChunk];
   for (int chunk = 0; chunk < ChunksOf(elements); chunk++) {
     memset(sum, 0, sizeof sum);
+    // Theta comes while the peers are added; behind its end nobody reads.
+    const char* ahead = reinterpret_cast<const char*>(theta + static_cast<size_t>(chunk) * kChunk);
+    const size_t ahead_bytes = kChunk * sizeof *theta / (peers + 1) / 64 * 64 + 64;
     for (size_t peer = 0; peer < peers; peer++, records += Record<kKeep>::kBytes) {
-      float value[4];
-      Record<kKeep>::LevelValues(records, coefficients[peer], value);
-      Record<kKeep>::ForEachEntry(records, [&](int, int index, int code) { sum[index] += value[code]; });
+      for (size_t line = 0; line < ahead_bytes; line += 64) __builtin_prefetch(ahead + line, 0, 2);
+      ahead += ahead_bytes;
+      uint32_t index[kKeep];
+      float value[kKeep];
+      const int entries = Record<kKeep>::Expand(records, coefficients[peer], index, value);
+      for (int j = 0; j < entries; j++) sum[index[j]] += value[j];
     }
     const size_t first = static_cast<size_t>(chunk) * kChunk;
     const int count = ElementsOfChunk(elements, chunk);

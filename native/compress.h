@@ -158,7 +158,7 @@ class Compressor {
   }
 
   void FinishWriting() {
-    Stream(write_to_, write_from_, to_write_);
+    if (to_write_ > 0) Stream(write_to_, write_from_, to_write_);
     to_write_ = 0;
   }
 

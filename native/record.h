@@ -48,6 +48,19 @@ inline int ChunksOf(size_t elements) { return static_cast<int>((elements + kChun
 
 constexpr int Log2(int n) { return n == 1 ? 0 : 1 + Log2(n / 2); }
 
+#ifdef __AVX2__
+// The places of the bits that are set in a byte, ascending, a byte each.
+struct Places {
+  uint64_t of_byte[256] = {};
+  constexpr Places() {
+    for (int byte = 0; byte < 256; byte++)
+      for (int bit = 0, count = 0; bit < 8; bit++)
+        if (byte >> bit & 1) of_byte[byte] |= static_cast<uint64_t>(bit) << 8 * count++;
+  }
+};
+constexpr Places kPlaces;
+#endif
+
 // One record of kKeep entries. The functions that read take any bytes: they never leave the record or the chunk.
 template <int kKeep>
 struct Record {
@@ -119,6 +132,23 @@ struct Record {
     }
   }
 
+  // The entries in order, apart: `index` 0..4095 and values under a factor. Returns their number: kKeep, or 0 for a bitmap that could
+  // lead beyond the chunk.
+  static int Expand(const uint8_t* record, float factor, uint32_t index[kKeep], float values[kKeep]) {
+    float level[4];
+    LevelValues(record, factor, level);
+#ifdef __AVX2__
+    if constexpr (kKeep == 64) return Expand64(record, level, index, values);
+#endif
+    int count = 0;
+    ForEachEntry(record, [&](int j, int at, int code) {
+      index[j] = static_cast<uint32_t>(at);
+      values[j] = level[code];
+      count = j + 1;
+    });
+    return count;
+  }
+
   // The full check of record.ts. `elements` is the number of real elements of the chunk, 1..4096.
   static bool IsValid(const uint8_t* record, int elements) {
     Bitmap bitmap;
@@ -176,6 +206,36 @@ struct Record {
       ascends |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(own, before)))) << j;
     }
     return (same_bucket & ~ascends & ~uint64_t{1}) == 0;
+  }
+#endif
+
+#ifdef __AVX2__
+  // Eight bits of the bitmap at a time become the places of those that are set, then eight entries at a time their indices and values.
+  static int Expand64(const uint8_t* record, const float level[4], uint32_t* index, float* values) {
+    Bitmap bitmap;
+    if (!bitmap.Load(record)) return 0;
+    uint8_t places[kKeep + 8];  // the last store reaches up to seven bytes further
+    const uint8_t* bytes = reinterpret_cast<const uint8_t*>(bitmap.words);
+    int count = 0;
+    for (int i = 0; i < kBitmapBytes; i++) {
+      const uint64_t eight = kPlaces.of_byte[bytes[i]] + 0x0808080808080808u * static_cast<uint64_t>(i);
+      memcpy(places + count, &eight, 8);
+      count += __builtin_popcount(bytes[i]);
+    }
+    const __m256 levels = _mm256_setr_ps(level[0], level[1], level[2], level[3], level[0], level[1], level[2], level[3]);
+    __m256i j = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for (int at = 0; at < kKeep; at += kLanes, j = _mm256_add_epi32(j, _mm256_set1_epi32(kLanes))) {
+      const __m256i place = Widened(places + at), entry = Widened(record + kBitmapBytes + at);
+      const __m256i bucket = _mm256_slli_epi32(_mm256_sub_epi32(place, j), kLowBits);
+      const __m256i low = _mm256_and_si256(entry, _mm256_set1_epi32(kLowMask));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(index + at), _mm256_or_si256(bucket, low));
+      _mm256_storeu_ps(values + at, _mm256_permutevar_ps(levels, _mm256_srli_epi32(entry, kLowBits)));
+    }
+    return kKeep;
+  }
+
+  static __m256i Widened(const uint8_t* eight) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(eight)));
   }
 #endif
 
