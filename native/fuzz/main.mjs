@@ -3,6 +3,7 @@
 //
 //     npm run fuzz                    # 60 seconds in all
 //     npm run fuzz -- --seconds 3600
+//     npm run fuzz -- --only agreement
 //
 // A finding ends it with status 1; its input lies in native/fuzz/findings.
 import { spawnSync } from "node:child_process";
@@ -14,13 +15,26 @@ import { parseArgs } from "node:util";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "60" }, seed: { type: "string", default: "1" } },
+  options: {
+    seconds: { type: "string", default: "60" },
+    seed: { type: "string", default: "1" },
+    only: { type: "string" },
+  },
 });
 const seconds = Number(values.seconds);
 if (!(seconds >= 4)) {
   console.error(`fuzz: --seconds must be a number from 4, not "${values.seconds}"`);
   process.exit(2);
 }
+
+const kernelTargets = ["validity", "records", "compress"];
+const programs = ["container", "agreement"];
+const all = [...kernelTargets, ...programs];
+if (values.only !== undefined && !all.includes(values.only)) {
+  console.error(`fuzz: --only must be one of ${all.join(", ")}, not "${values.only}"`);
+  process.exit(2);
+}
+const isWanted = (name) => values.only === undefined || values.only === name;
 
 // What a compiler needs beside itself is a package of its own on some systems: only trying tells.
 const canFuzz = (name) => {
@@ -29,18 +43,20 @@ const canFuzz = (name) => {
   return spawnSync(name, args, { input: source }).status === 0;
 };
 const compiler = ["clang++", "clang++-19", "clang++-16", "clang++-14"].find(canFuzz);
-const targets = compiler === undefined || process.arch !== "x64" ? [] : ["validity", "records", "compress"];
-if (targets.length === 0)
+const canFuzzKernels = compiler !== undefined && process.arch === "x64";
+if (!canFuzzKernels)
   console.log(
     "fuzz: no clang++ with libFuzzer (or no x64 processor): the kernels are left out; on Debian: clang, libclang-rt-14-dev",
   );
-const share = Math.max(1, Math.floor(seconds / (targets.length + 2)));
+const targets = canFuzzKernels ? kernelTargets.filter(isWanted) : [];
+const wantedPrograms = programs.filter(isWanted);
+const share = Math.max(1, Math.floor(seconds / (targets.length + wantedPrograms.length || 1)));
 const folder = join(tmpdir(), `outerloop-fuzz-${process.pid}`);
 mkdirSync(folder, { recursive: true });
 try {
   if (targets.length > 0) run(process.execPath, [join(here, "seeds.ts"), folder]);
   for (const target of targets) kernels(target);
-  for (const name of ["container", "agreement"])
+  for (const name of wantedPrograms)
     run(process.execPath, [join(here, `${name}.ts`), String(share), values.seed]);
 } finally {
   rmSync(folder, { recursive: true, force: true });
