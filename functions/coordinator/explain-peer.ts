@@ -116,16 +116,26 @@ function ownDataTexts(matrix: NonNullable<Judgement["matrix"]>, judgement: Judge
   const [own, row, column, rest, z] = (["own", "row", "column", "rest", "z"] as const).map((name) =>
     f64FromHex(matrix[name]),
   ) as [number, number, number, number, number];
+  const helps = f64FromHex(judgement.lossScore) > 0;
+  const meaning = !helps
+    ? "of an update that does not help this says little"
+    : z > 0
+      ? "better on its own data than chance and luck explain, as if trained on it"
+      : "no better on its own data than anybody: as if trained on something else";
   return [
     `${signed(own)} on its own data, ${signed(row)} on that of others; others gain ${signed(column)} there, ${signed(rest)} elsewhere`,
-    `together ${signed(z)}: ${z > 0 ? "better on its own data than chance and luck explain, as if trained on it" : "no better on its own data than anybody: as if trained on something else"}`,
+    `together ${signed(z)}: ${meaning}`,
     `assignment score ${figure(f64FromHex(judgement.assignmentScore))} after ${judgement.countedRounds} such rounds`,
   ];
 }
 
-function payText({ share, verdict }: Receipt, entry: LedgerEntry | undefined): string | null {
+function payText({ share, verdict, judgement }: Receipt, entry: LedgerEntry | undefined): string | null {
   const part = f64FromHex(share);
-  if (part === 0) return verdict === "selected" ? "nothing: nobody of this round has a score yet" : "nothing";
+  if (part === 0) {
+    if (verdict !== "selected") return "nothing";
+    const hasScore = judgement !== null && f64FromHex(judgement.peerScore) > 0;
+    return hasScore ? "nothing: nobody of this round is paid" : "nothing: its PeerScore is 0";
+  }
   const percent = `${(100 * part).toFixed(2)} % of the round`;
   return entry?.standing === "established"
     ? `${percent}, paid`
