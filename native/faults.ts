@@ -4,6 +4,7 @@
  * @module
  */
 import { OuterloopError } from "../schemas/errors.ts";
+import type { Vector } from "./bfloat16.ts";
 
 export function invalidArgument(message: string): OuterloopError {
   return new OuterloopError("invalid-argument", message);
@@ -13,6 +14,12 @@ export function invalidArgument(message: string): OuterloopError {
 export function checkLength(name: string, vector: { readonly length: number }, elements: number): void {
   if (vector.length === elements) return;
   throw invalidArgument(`${name} has ${vector.length} elements, expected ${elements}`);
+}
+
+/** True if some memory belongs to both. */
+export function overlap(a: Vector, b: Vector): boolean {
+  const [first, second] = a.byteOffset <= b.byteOffset ? [a, b] : [b, a];
+  return a.buffer === b.buffer && first.byteOffset + first.byteLength > second.byteOffset;
 }
 
 /** @returns beta as an f32. @throws `invalid-argument` */

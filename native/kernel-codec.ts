@@ -8,7 +8,14 @@ import { readerOf, type Vector } from "./bfloat16.ts";
 import { newContainer, parseContainer, sealContainer } from "./container.ts";
 import { recordAt } from "./decode.ts";
 import type { Codec, Extent } from "./face.ts";
-import { checkedBeta, checkLength, invalidArgument, nonFiniteResult, nonFiniteValue } from "./faults.ts";
+import {
+  checkedBeta,
+  checkLength,
+  invalidArgument,
+  nonFiniteResult,
+  nonFiniteValue,
+  overlap,
+} from "./faults.ts";
 import type { Kernels } from "./kernels.ts";
 import { CHUNK, type ShardLayout, type TensorPart, tilesOf, type UpdateLayout } from "./layout.ts";
 import { addScaledRaw, aggregateRaw, compressRaw, decodeRaw } from "./raw.ts";
@@ -129,9 +136,4 @@ function shardRange<V extends Vector>(
 ): V {
   checkLength(name, vector, extent === "model" ? layout.parameters : shard.elements);
   return extent === "model" ? (vector.subarray(shard.first, shard.first + shard.elements) as V) : vector;
-}
-
-function overlap(a: Vector, b: Vector): boolean {
-  const [first, second] = a.byteOffset <= b.byteOffset ? [a, b] : [b, a];
-  return a.buffer === b.buffer && first.byteOffset + first.byteLength > second.byteOffset;
 }

@@ -23,9 +23,11 @@ import {
 } from "../sla.ts";
 import { piecesInSegments } from "./decode-stream.ts";
 import {
+  areOne,
   type ByteSink,
   type ByteSource,
   bytesAt,
+  checkApart,
   copiedOf,
   type Sink,
   type Source,
@@ -132,6 +134,7 @@ export async function applyStream(
   const alpha = alphaOf(vectors.alphaBits);
   const theta = tileReader("theta", vectors.theta, shard.elements);
   const next = tileWriter("next", vectors.next, shard.elements);
+  if (!areOne(vectors.theta, vectors.next)) checkApart("theta and next", vectors.theta, vectors.next);
   const header = await bytesAt(aggregate, 0, Math.min(64, aggregate.sizeBytes));
   const head = await bytesAt(aggregate, 0, aggregateHeadBytes(header, aggregate.sizeBytes, expected));
   const { coefficients, entries } = parseAggregateHead(head, expected);

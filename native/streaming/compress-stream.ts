@@ -15,6 +15,7 @@ import { type KeepCount, recordFormat } from "../record.ts";
 import { partRaw } from "../shard-data.ts";
 import {
   type ByteSink,
+  checkApart,
   copiedOf,
   type Sink,
   type Source,
@@ -86,6 +87,8 @@ export async function compressParts(
   const delta = tileReader("delta", vectors.delta, shard.elements);
   const error = tileReader("error", vectors.error, shard.elements);
   const next = tileWriter("next", vectors.next, shard.elements);
+  checkApart("delta and next", vectors.delta, vectors.next);
+  checkApart("error and next", vectors.error, vectors.next);
   const { lanes, chunks } = roomFor(
     options,
     {

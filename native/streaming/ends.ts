@@ -4,7 +4,7 @@
  * @module
  */
 import type { Vector } from "../bfloat16.ts";
-import { checkLength, invalidArgument } from "../faults.ts";
+import { checkLength, invalidArgument, overlap } from "../faults.ts";
 
 /** Reads elements of an f32 vector that lies elsewhere. */
 export interface Source {
@@ -16,6 +16,7 @@ export interface Source {
 /** Writes elements of an f32 vector that lies elsewhere. */
 export interface Sink {
   readonly elements: number;
+  /** `from` is good until what is returned is fulfilled. */
   write(first: number, from: Float32Array): Promise<unknown> | unknown;
 }
 
@@ -28,6 +29,7 @@ export interface ByteSource {
 
 /** Writes bytes of an object; ranges come in any order, the first bytes last. */
 export interface ByteSink {
+  /** `bytes` are good until what is returned is fulfilled. */
   write(offset: number, bytes: Uint8Array): Promise<unknown> | unknown;
 }
 
@@ -116,6 +118,17 @@ export function tileWriter(name: string, to: Vector | Sink, elements: number): T
       to.set(tile, first);
     },
   };
+}
+
+/** True for two views of the same elements. */
+export function areOne(a: Vector | Source | Sink, b: Vector | Source | Sink): boolean {
+  return isVector(a) && isVector(b) && a.buffer === b.buffer && a.byteOffset === b.byteOffset;
+}
+
+/** @throws `invalid-argument` if two vectors that are worked on where they lie have memory in common. */
+export function checkApart(names: string, a: Vector | Source | Sink, b: Vector | Source | Sink): void {
+  if (!isVector(a) || !isVector(b) || !isShared(a) || !overlap(a, b)) return;
+  throw invalidArgument(`${names} share memory`);
 }
 
 /** How many of these are not worked on where they lie. */

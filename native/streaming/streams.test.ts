@@ -161,6 +161,10 @@ describe.each(both)("streams, $streams.backend", ({ streams, codec }) => {
         const ends = { theta: given(own, as), next: result.to, alphaBits: ALPHA };
         expect(await streams.apply(expected, readBytes(wanted), ends, tiny)).toEqual(hash);
         expect(bytesOf(result.read()).equals(bytesOf(after))).toBe(true);
+        const inPlace = shared(own);
+        const same = { theta: inPlace, next: inPlace.subarray(0), alphaBits: ALPHA };
+        await streams.apply(expected, readBytes(wanted), same, tiny);
+        expect(bytesOf(inPlace).equals(bytesOf(after))).toBe(true);
       }
     }
   });
@@ -293,6 +297,7 @@ describe.each(both)("streams, $streams.backend", ({ streams, codec }) => {
   test("refuse vectors of another length, and bfloat16 that can be taken away", async () => {
     const shard = shardOf(smallLayout, 0);
     const vector = () => new Float32Array(shard.elements);
+    const both = sharedVector(shard.elements);
     const compress = (changes: Partial<Parameters<Streams["compress"]>[1]>) =>
       streams.compress(
         { layout: smallLayout, shard: 0, round: 1, k: 16 },
@@ -305,6 +310,8 @@ describe.each(both)("streams, $streams.backend", ({ streams, codec }) => {
       { next: new Float32Array(3) },
       { delta: new Uint16Array(shard.elements) },
       { beta: 2 },
+      { error: both, next: both },
+      { delta: both, next: both },
     ];
     for (const changes of wrong)
       await expect(compress(changes)).rejects.toMatchObject({ code: "invalid-argument" });
