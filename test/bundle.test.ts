@@ -158,6 +158,10 @@ const pauses = () =>
   queueCalls("ChangeMessageVisibility").map(({ receipt, visibilitySeconds }) => [receipt, visibilitySeconds]);
 /** Which parts of the secrets somebody asked for. */
 const secretsAsked = () => [...new Set([...aws.asked].map((name) => name.split("/").at(-2)))];
+/** Anything but news; on a machine without a compiler every function also says that its codec is the slow one. */
+const isTrouble = ({ level, message }: LogLine) =>
+  level !== "INFO" &&
+  !(loadCodec().backend === "reference" && String(message).includes("processor time per element"));
 const readyLine = (log: LogLine[]) => log.find(({ message }) => message.endsWith("is ready"))?.details;
 
 function httpAnswer(answer: unknown): { statusCode: number; headers: Record<string, string>; body: string } {
@@ -229,7 +233,7 @@ describe("a function as it is deployed", () => {
     expect(sentTo("shards")).toContain(
       JSON.stringify({ type: "created", key: keys.upload(world.run, 1, world.peers[0]?.publicKey ?? "", 0) }),
     );
-    expect((await lambda.stop()).filter(({ level }) => level !== "INFO")).toEqual([]);
+    expect((await lambda.stop()).filter(isTrouble)).toEqual([]);
     expect(secretsAsked()).toEqual(["coordinator"]);
   });
 
@@ -278,7 +282,7 @@ describe("a function as it is deployed", () => {
     );
     expect([unsigned.statusCode, JSON.parse(unsigned.body).code]).toEqual([401, "unsigned-request"]);
     expect(secretsAsked()).toEqual([]);
-    expect((await lambda.stop()).filter(({ level }) => level !== "INFO")).toEqual([]);
+    expect((await lambda.stop()).filter(isTrouble)).toEqual([]);
   });
 
   it("needs no node_modules; the page of the API brings the one library it shows", async () => {
