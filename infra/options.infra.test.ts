@@ -50,7 +50,7 @@ describe("settings", () => {
 
   it("of the shard size set memory and time of the functions, and how long their messages are hidden", () => {
     const { memorySize, timeout } = functionInputs("Shards");
-    expect(memorySize).toBeGreaterThan(5_000);
+    expect(memorySize).toBeGreaterThan(4_000);
     expect(timeout).toBeGreaterThan(100);
     const queue = deployment.named("sqs/queue:Queue", "ShardsQueue");
     expect(queue.inputs.visibilityTimeoutSeconds).toBe(6 * Number(timeout));

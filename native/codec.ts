@@ -15,7 +15,7 @@ import { OuterloopError } from "../schemas/errors.ts";
 import { loadAddon } from "./addon.ts";
 import type { Codec } from "./face.ts";
 import { createCodec } from "./kernel-codec.ts";
-import { type Backend, type Kernels, referenceKernels } from "./kernels.ts";
+import { type Backend, inForeground, type Kernels, referenceKernels } from "./kernels.ts";
 import { createStreams, type Streams } from "./streaming/streams.ts";
 
 export type { ParsedShard } from "./container.ts";
@@ -55,9 +55,15 @@ export function loadCodec(options: { backend?: Backend } = {}): Codec {
   return createCodec(loadKernels(options));
 }
 
-/** The same codec for vectors of any size, on background threads; chosen, and errors, as for {@link loadCodec}. */
-export function loadStreams(options: { backend?: Backend } = {}): Streams {
-  return createStreams(loadKernels(options));
+/**
+ * The same codec for vectors of any size, on background threads; chosen, and errors, as for {@link loadCodec}.
+ *
+ * @param options.foreground - all in the calling thread, without a turn of the event loop: for a simulation, whose clock must not go on
+ *   while something computes
+ */
+export function loadStreams(options: { backend?: Backend; foreground?: boolean } = {}): Streams {
+  const kernels = loadKernels(options);
+  return createStreams(options.foreground === true ? inForeground(kernels) : kernels);
 }
 
 /** Its kernels, for whoever works on bare records; chosen, and errors, as for {@link loadCodec}. */

@@ -62,6 +62,17 @@ export interface BackgroundKernels {
   aggregate(...args: Parameters<Kernels["aggregate"]>): Promise<number>;
 }
 
+/** The same kernels with nothing in the background: what is asked for is done at once, in the thread that asks. */
+export function inForeground(kernels: Kernels): Kernels {
+  return {
+    ...kernels,
+    background: {
+      compress: async (...args) => kernels.compress(...args),
+      aggregate: async (...args) => kernels.aggregate(...args),
+    },
+  };
+}
+
 /** The readable implementation: oracle of every other one, and what runs where no addon can be loaded. */
 export const referenceKernels: Kernels = {
   backend: "reference",

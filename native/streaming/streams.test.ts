@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { isOuterloopError } from "../../schemas/errors.ts";
 import { f32ToHex } from "../../schemas/primitives.ts";
-import { type Codec, createLayout, KEEP_COUNTS, type KeepCount, shardSizeBytes } from "../codec.ts";
+import {
+  type Codec,
+  createLayout,
+  KEEP_COUNTS,
+  type KeepCount,
+  loadStreams,
+  shardSizeBytes,
+} from "../codec.ts";
 import { CHUNKS_PER_SEGMENT, shardOf } from "../layout.ts";
 import { allCodecs, allStreams, bytesOf, oddValues, smallLayout, submission } from "../testing.ts";
 import { inLanes } from "./lanes.ts";
@@ -362,6 +369,19 @@ test("lanes: results in order, the earliest failure, nothing started after one",
   );
   await expect(work).rejects.toThrow("after 9");
   expect(started).toEqual([9, 1]);
+});
+
+test("in the foreground all is done before the event loop turns", async () => {
+  const shard = shardOf(smallLayout, 0);
+  const vector = () => new Float32Array(shard.elements).fill(1);
+  const work = loadStreams({ foreground: true }).compress(
+    { layout: smallLayout, shard: 0, round: 1, k: 16 },
+    { delta: vector(), error: vector(), next: vector(), beta: 1 },
+    writeBytes(new Uint8Array(shardSizeBytes(shard, 16))),
+    tiny,
+  );
+  const first = await Promise.race([work.then(() => "work"), later(1).then(() => "turn")]);
+  expect(first).toBe("work");
 });
 
 function entryOf(codec: Codec, peer: number, k: KeepCount, shard: number) {

@@ -12,6 +12,7 @@ import {
   type Queue,
   type Timer,
 } from "../../functions/api/client.ts";
+import type { Streams } from "../../native/codec.ts";
 import { evaluatorJob, isOuterloopError, type SigningKey } from "../../schemas/index.ts";
 import type { LossModel } from "../model/index.ts";
 import type { Report } from "../peer/events.ts";
@@ -52,12 +53,14 @@ export interface EvaluatorOptions {
   signal: AbortSignal;
   /** How soon a coordinator that does not hold its answers back is asked again, milliseconds (3000). */
   pauseMs?: number;
+  /** Applies aggregates (on background threads). */
+  streams?: Streams;
 }
 
 /** Works until `signal`. Once it has begun, it waits for a coordinator that is away. */
 export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
   const { api, run, key, report, signal, pauseMs = 3_000 } = options;
-  const view = await openRunView(api, run);
+  const view = await openRunView(api, run, options.streams);
   const { tokens, model } = await options.open(view);
   const tools: EvaluatorTools = {
     view,

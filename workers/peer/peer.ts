@@ -10,6 +10,7 @@ import { type ApiClient, isTransient } from "../../functions/api/client.ts";
 import { roundWindows } from "../../functions/coordinator/assignment.ts";
 import type { Fact } from "../../functions/coordinator/facts.ts";
 import { rosterLink } from "../../functions/coordinator/seed-chain.ts";
+import type { Streams } from "../../native/codec.ts";
 import {
   type Intent,
   isOuterloopError,
@@ -41,6 +42,8 @@ export interface PeerOptions {
   innerLoop: (view: RunView) => Promise<InnerLoop>;
   report: Report;
   signal: AbortSignal;
+  /** Compresses and applies (on background threads). */
+  streams?: Streams;
 }
 
 /** How long a peer that nobody answers waits before it looks again. */
@@ -49,7 +52,7 @@ const AWAY_MS = 5_000;
 /** Trains until the run is finished, or until `signal`. Once it has begun, it waits for a coordinator that is away. */
 export async function runPeer(options: PeerOptions): Promise<void> {
   const { api, run, key, store, report, signal } = options;
-  const view = await openRunView(api, run);
+  const view = await openRunView(api, run, options.streams);
   await api.register(
     run,
     signToBytes("registration", run, { run, peer: key.publicKey, recoveryKey: null }, key),

@@ -47,7 +47,11 @@ export interface RunView {
 }
 
 /** Reads and verifies what a run is made of. Typed errors: `no-such-run`, `wrong-genesis`, `wrong-data-index`. */
-export async function openRunView(api: ApiClient, run: string): Promise<RunView> {
+export async function openRunView(
+  api: ApiClient,
+  run: string,
+  streams: Streams = loadStreams(),
+): Promise<RunView> {
   const bytes = await api.object(keys.genesis(run));
   if (bytes === null) throw new OuterloopError("no-such-run", `${api.coordinator} has no run ${run}`);
   const genesis = verifyGenesis(run, bytes);
@@ -61,7 +65,7 @@ export async function openRunView(api: ApiClient, run: string): Promise<RunView>
     data: verifyDataIndex(run, genesis.body, index),
     layout: createLayout(tensorsOf(config.model), config.outer.chunksPerShard),
     codec: loadCodec(),
-    streams: loadStreams(),
+    streams,
     checkSeed: createSeedCheck(genesis.body),
   };
 }

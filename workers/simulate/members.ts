@@ -6,6 +6,7 @@
  * @module
  */
 import { type ApiClient, createApiClient, type Host } from "../../functions/api/client.ts";
+import { loadStreams } from "../../native/codec.ts";
 import {
   type Commit,
   commit as commitSchema,
@@ -37,6 +38,9 @@ const SAVING_MS = 5;
 /** As seldom as that for evaluators, for the same reason. */
 const EVALUATOR_PAUSE_MS = 12_000;
 const LOSSES_MS = { shortest: 100, longest: 1_500 };
+
+/** Virtual time would go on while another thread works. */
+const streams = loadStreams({ foreground: true });
 
 export type Request = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -187,6 +191,7 @@ export function startPeer(
         key,
         store,
         innerLoop: async () => innerLoop(around, client, target),
+        streams,
         report: (event) => {
           if (event.kind === "note") timeline.note(client.name, event.text);
         },
@@ -319,6 +324,7 @@ export function startEvaluator(
       },
       signal: new AbortController().signal,
       pauseMs: EVALUATOR_PAUSE_MS,
+      streams,
     });
   };
   const start = () => keepRunning(membership, name, "evaluator-crash", work, stays, random);
