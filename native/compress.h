@@ -22,9 +22,7 @@ class Compressor {
                            : CompressTail(delta + first, error + first, count, beta, records);
       if (at >= 0) return static_cast<ptrdiff_t>(first) + at;
       FinishWriting();
-      write_to_ = next + first;
-      write_from_ = x_;
-      to_write_ = count;
+      BeginWriting(next + first, count);
       x_ = x_ == buffers_[0] ? buffers_[1] : buffers_[0];
     }
     FinishWriting();
@@ -167,6 +165,16 @@ class Compressor {
   // Of bfloat16 it is two blocks: then the chunk after the next one comes along.
   static void Prefetch(const char** at) {
     for (const char* end = *at + kBlock * sizeof(float); *at < end; *at += 64) __builtin_prefetch(*at, 0, 2);
+  }
+
+  // From here on x_ goes to `next` block by block. What stands before the first whole cache line goes at once, so that no block ends
+  // within a line.
+  void BeginWriting(float* next, size_t count) {
+    const size_t head = BeforeLine(next, count);
+    memcpy(next, x_, head * sizeof(float));
+    write_to_ = next + head;
+    write_from_ = x_ + head;
+    to_write_ = count - head;
   }
 
   void FinishWriting() {
