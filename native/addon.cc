@@ -199,18 +199,13 @@ bool Export(napi_env env, napi_value exports, const char* name, TableOf table_of
 
 }  // namespace
 
-// { portable, avx2?, avx512? }: a set of kernels for each instruction set that this processor has.
+// { portable, avx2? }: a set of kernels for each instruction set that this processor has.
 NAPI_MODULE_INIT() {
   bool complete = Export(env, exports, "portable", outerloop::portable::TableFor);
 #ifdef OUTERLOOP_HAS_AVX2
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
       __builtin_cpu_supports("popcnt"))
     complete = complete && Export(env, exports, "avx2", outerloop::avx2::TableFor);
-#endif
-#ifdef OUTERLOOP_HAS_AVX512
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi2"))
-    complete = complete && Export(env, exports, "avx512", outerloop::avx512::TableFor);
 #endif
   if (!complete) {
     napi_throw_error(env, nullptr, "outerloop: the addon could not register its functions");

@@ -14,7 +14,7 @@ import { KEEP_COUNTS, type KeepCount, recordFormat } from "./record.ts";
 const FOLDER = fileURLToPath(new URL("..", import.meta.url));
 
 /** What the addon exports: kernels for each instruction set that this processor has. */
-type Addon = Record<"portable", AddonKernels> & Partial<Record<"avx2" | "avx512", AddonKernels>>;
+type Addon = Record<"portable", AddonKernels> & Partial<Record<"avx2", AddonKernels>>;
 type AddonKernels = Omit<Kernels, "backend">;
 
 /**
@@ -23,8 +23,8 @@ type AddonKernels = Omit<Kernels, "backend">;
  * @throws whatever the loader throws; `native-codec-differs` where its results are not those of the reference.
  */
 export function loadAddon(): [Kernels, ...Kernels[]] {
-  const { portable, avx2, avx512 } = nodeGypBuild(FOLDER) as Addon;
-  const sets = [avx512, avx2, portable].filter((one) => one !== undefined);
+  const { portable, avx2 } = nodeGypBuild(FOLDER) as Addon;
+  const sets = [avx2, portable].filter((one) => one !== undefined);
   const all = sets.map((kernels): Kernels => ({ ...kernels, backend: "native" }));
   for (const kernels of all) check(kernels);
   return all as [Kernels, ...Kernels[]];

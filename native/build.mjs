@@ -21,15 +21,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 const machine = `${process.platform}-${process.arch}`;
 const named = optionOf("--target");
 const target = named ?? machine;
-const avx2 = "-mavx2 -mbmi -mbmi2 -mpopcnt -msse4.2".split(" ");
 // The kernels are compiled once for each; addon.cc looks which of them the processor has.
 const instructionSets = [
   { name: "portable", flags: [] },
   ...(target.endsWith("-x64")
-    ? [
-        { name: "avx2", flags: avx2 },
-        { name: "avx512", flags: [...avx2, ..."-mavx512f -mavx512bw -mavx512vl -mavx512vbmi2".split(" ")] },
-      ]
+    ? [{ name: "avx2", flags: "-mavx2 -mbmi -mbmi2 -mpopcnt -msse4.2".split(" ") }]
     : []),
 ];
 const folder = join(here, "..", "prebuilds", target);

@@ -34,7 +34,6 @@ class Compressor {
   static constexpr int kBlock = 64;    // elements of eight groups: row after row, lane by lane
   static constexpr int kGroups = 512;  // of 8 elements: 64 blocks x 8 lanes
   static constexpr int kSlack = 8;     // candidates too many that are not worth another pass
-  static constexpr int kPadding = 16;  // numbers behind the last one that a vector may read or write
 
   // A tail is compressed as if padded with +0; the padding's residual is dropped.
   template <class Delta>
@@ -59,7 +58,7 @@ class Compressor {
       while (IsFinite(x_[i])) i++;
       return i;
     }
-    uint16_t index[kKeep + kPadding];
+    uint16_t index[kKeep];
     uint8_t code[kKeep];
     float kept[kKeep];
     Select(index);
@@ -104,20 +103,9 @@ class Compressor {
     guess_ = bound;
     const int n = Collect(bound);
     // Padding that no threshold counts.
-    for (int i = n; i < n + kPadding; i++) candidate_key_[i] = -1;
+    for (int i = n; i < n + kLanes; i++) candidate_key_[i] = -1;
     const int32_t threshold = Bisect(candidate_key_, n, bound, largest_, 0, bound);
     int ties = kKeep - CountAtLeast(candidate_key_, n, threshold + 1);
-#ifdef OUTERLOOP_AVX512
-    const __m512i limit = _mm512_set1_epi32(threshold);
-    for (int i = 0, filled = 0; filled < kKeep; i += kPadding) {
-      const __m512i keys = _mm512_loadu_si512(candidate_key_ + i);
-      uint32_t equal = _mm512_cmpeq_epi32_mask(keys, limit);
-      equal = _pdep_u32((uint32_t{1} << (ties < kPadding ? ties : kPadding)) - 1, equal);  // the first ones
-      ties -= __builtin_popcount(equal);
-      filled += Compress16(_mm512_cmpgt_epi32_mask(keys, limit) | equal, candidate_index_ + i, index + filled);
-    }
-    return;
-#endif
     for (int i = 0, filled = 0; filled < kKeep; i++) {
       const int32_t key = candidate_key_[i];
       const bool is_kept = key > threshold || (key == threshold && ties-- > 0);
@@ -182,27 +170,8 @@ class Compressor {
     to_write_ = 0;
   }
 
-#ifdef OUTERLOOP_AVX512
-  // The chosen ones of sixteen numbers, in order; returns how many they are. Writes sixteen.
-  static int Compress16(uint32_t chosen, const uint16_t* from, uint16_t* to) {
-    return Compress16(chosen, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)), to);
-  }
-
-  static int Compress16(uint32_t chosen, __m256i from, uint16_t* to) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_maskz_compress_epi16(static_cast<__mmask16>(chosen), from));
-    return __builtin_popcount(chosen);
-  }
-#endif
-
-  // Of the first n keys; behind them there are kPadding that are negative, or n is a multiple of that.
+  // Of the first n keys; behind them there are seven that are negative, or whole lanes.
   static int CountAtLeast(const int32_t* keys, int n, int32_t key) {
-#ifdef OUTERLOOP_AVX512
-    int found = 0;
-    const __m512i limit = _mm512_set1_epi32(key);
-    for (int i = 0; i < n; i += kPadding)
-      found += __builtin_popcount(_mm512_cmpge_epi32_mask(_mm512_loadu_si512(keys + i), limit));
-    return found;
-#else
     Ints count[2] = {};
     int i = 0;
     for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
@@ -211,7 +180,6 @@ class Compressor {
     }
     for (; i < n; i += kLanes) count[0] -= Load(keys + i) >= key;
     return Sum(count[0] + count[1]);
-#endif
   }
 
   // Candidates: keys from `bound` on, by ascending index. Blocks without one are not read again.
@@ -220,24 +188,12 @@ class Compressor {
     for (int block = 0; block < kChunk; block += kBlock) {
       MoveBlock();
       if (Bits(Load(group_max_ + block / kLanes) >= bound) == 0) continue;
-#ifdef OUTERLOOP_AVX512
-      const __m256i count = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-      for (int row = block; row < block + kBlock; row += kPadding) {
-        const __m512i keys = _mm512_and_si512(_mm512_loadu_si512(x_ + row), _mm512_set1_epi32(0x7fffffff));
-        const __mmask16 chosen = _mm512_cmpge_epi32_mask(keys, _mm512_set1_epi32(bound));
-        _mm512_storeu_si512(candidate_key_ + n, _mm512_maskz_compress_epi32(chosen, keys));
-        n += Compress16(chosen, _mm256_add_epi16(count, _mm256_set1_epi16(static_cast<int16_t>(row))), candidate_index_ + n);
-      }
-      continue;
-#endif
       uint64_t mask = 0;
       for (int row = 0; row < kBlock; row += kLanes)
         mask |= static_cast<uint64_t>(Bits(Keys(Load(x_ + block + row)) >= bound)) << row;
       for (; mask != 0; mask &= mask - 1) candidate_index_[n++] = static_cast<uint16_t>(block + __builtin_ctzll(mask));
     }
-#ifndef OUTERLOOP_AVX512
     for (int i = 0; i < n; i++) candidate_key_[i] = Key(x_[candidate_index_[i]]);
-#endif
     return n;
   }
 
@@ -270,8 +226,8 @@ class Compressor {
   alignas(64) float buffers_[2][kChunk];
   float* x_ = buffers_[0];  // of this chunk; the residual of the last one is in the other
   alignas(64) int32_t group_max_[kGroups];
-  alignas(64) int32_t candidate_key_[kChunk + kPadding];
-  uint16_t candidate_index_[kChunk + kPadding];
+  alignas(64) int32_t candidate_key_[kChunk + kLanes];
+  uint16_t candidate_index_[kChunk];
   int32_t smallest_, largest_;
   int32_t guess_ = 0;
   const char *delta_ahead_, *error_ahead_;

@@ -34,10 +34,5 @@ namespace avx2 {
 const KernelTable* TableFor(size_t k);
 }
 #endif
-#ifdef OUTERLOOP_HAS_AVX512
-namespace avx512 {
-const KernelTable* TableFor(size_t k);
-}
-#endif
 
 }  // namespace outerloop

@@ -14,11 +14,6 @@
 #define OUTERLOOP_ISA portable
 #endif
 
-// What compilers call by six names, and processors have together.
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VBMI2__) && defined(__BMI2__)
-#define OUTERLOOP_AVX512
-#endif
-
 namespace outerloop::OUTERLOOP_ISA {
 
 constexpr int kLanes = 8;

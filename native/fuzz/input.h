@@ -60,17 +60,10 @@ inline void Require(bool condition, const char* what) {
   abort();
 }
 
-// The kernels of every instruction set that this processor has; those of the first are the measure of the others.
-struct Tables {
-  explicit Tables(size_t k) {
-    all[count++] = portable::TableFor(k);
-    all[count++] = avx2::TableFor(k);
-    if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-      all[count++] = avx512::TableFor(k);
-  }
-  static constexpr int kMost = 3;
-  const KernelTable* all[kMost];
-  int count = 0;
+// The kernels of both instruction sets.
+struct BothTables {
+  explicit BothTables(size_t k) : tables{portable::TableFor(k), avx2::TableFor(k)} {}
+  const KernelTable* tables[2];
 };
 
 }  // namespace outerloop

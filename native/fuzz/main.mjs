@@ -64,10 +64,8 @@ try {
 
 function kernels(target) {
   const flags =
-    "-g -O2 -std=c++17 -ffp-contract=off -Wno-psabi -fsanitize=address,undefined -fno-sanitize-recover=all -DOUTERLOOP_HAS_AVX2 -DOUTERLOOP_HAS_AVX512";
-  const avx2 = ["-mavx2", "-mbmi", "-mbmi2", "-mpopcnt", "-msse4.2"];
-  const avx512 = [...avx2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vbmi2"];
-  const sets = { portable: [], avx2, avx512 };
+    "-g -O2 -std=c++17 -ffp-contract=off -Wno-psabi -fsanitize=address,undefined -fno-sanitize-recover=all -DOUTERLOOP_HAS_AVX2";
+  const sets = { portable: [], avx2: ["-mavx2", "-mbmi", "-mbmi2", "-mpopcnt", "-msse4.2"] };
   const objects = Object.entries(sets).map(([name, own]) => {
     const object = join(folder, `${name}.o`);
     run(compiler, [
