@@ -2,6 +2,7 @@
 #pragma once
 #include "lanes.h"
 #include "record.h"
+#include "write-behind.h"
 
 namespace outerloop::OUTERLOOP_ISA {
 
@@ -74,14 +75,15 @@ int Step(float* sum, float alpha, const Theta* theta, int count) {
   return i;
 }
 
-inline int Apply(float* sum, float alpha, const float* theta, float* next, int count) {
+inline int Apply(float* sum, float alpha, const float* theta, float* next, int count, WriteBehind& last) {
   const int at = Step(sum, alpha, theta, count);
-  Stream(next, sum, static_cast<size_t>(count));
+  last.Finish();
+  last.Begin(next, sum, static_cast<size_t>(count));
   return at;
 }
 
 // The result is narrowed, which may make it infinite.
-inline int Apply(float* sum, float alpha, const Bfloat16* theta, Bfloat16* next, int count) {
+inline int Apply(float* sum, float alpha, const Bfloat16* theta, Bfloat16* next, int count, WriteBehind&) {
   int at = Step(sum, alpha, theta, count);
   for (int i = 0; i < count; i++) {
     next[i] = Narrow(sum[i]);
@@ -96,15 +98,19 @@ template <int kKeep, class Theta>
 ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t peers, float alpha,
                     const Theta* theta, Theta* next, size_t elements) {
   ptrdiff_t non_finite = -1;
-  alignas(64) float sum[kChunk];
+  alignas(64) float sums[2][kChunk];  // of this chunk, and of the last one on its way out
+  WriteBehind last;
   for (int chunk = 0; chunk < ChunksOf(elements); chunk++) {
-    memset(sum, 0, sizeof sum);
-    // Theta comes while the peers are added; behind its end nobody reads.
+    float* sum = sums[chunk % 2];
+    memset(sum, 0, sizeof sums[0]);
+    // Theta comes, and the last result goes, while the peers are added; behind the end of theta nobody reads.
     const char* ahead = reinterpret_cast<const char*>(theta + static_cast<size_t>(chunk) * kChunk);
     const size_t ahead_bytes = kChunk * sizeof *theta / (peers + 1) / 64 * 64 + 64;
+    const size_t chunk_share = (kChunk / (peers + 1) / 64 + 1) * 64;
     for (size_t peer = 0; peer < peers; peer++, records += Record<kKeep>::kBytes) {
       for (size_t line = 0; line < ahead_bytes; line += 64) __builtin_prefetch(ahead + line, 0, 2);
       ahead += ahead_bytes;
+      last.Move(chunk_share);
       uint32_t index[kKeep];
       float value[kKeep];
       const int entries = Record<kKeep>::Expand(records, coefficients[peer], index, value);
@@ -112,10 +118,11 @@ ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t pe
     }
     const size_t first = static_cast<size_t>(chunk) * kChunk;
     const int count = ElementsOfChunk(elements, chunk);
-    const int at = Apply(sum, alpha, theta + first, next + first, count);
+    const int at = Apply(sum, alpha, theta + first, next + first, count, last);
     if (non_finite < 0 && at >= 0) non_finite = static_cast<ptrdiff_t>(first) + at;
   }
-  FinishStreams();
+  last.Finish();
+  WriteBehind::Fence();
   return non_finite;
 }
 

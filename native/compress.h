@@ -3,6 +3,7 @@
 #pragma once
 #include "record.h"
 #include "lanes.h"
+#include "write-behind.h"
 
 namespace outerloop::OUTERLOOP_ISA {
 
@@ -21,12 +22,12 @@ class Compressor {
       const int at = whole ? CompressChunk(delta + first, error + first, beta, records)
                            : CompressTail(delta + first, error + first, count, beta, records);
       if (at >= 0) return static_cast<ptrdiff_t>(first) + at;
-      FinishWriting();
-      BeginWriting(next + first, count);
+      last_residual_.Finish();
+      last_residual_.Begin(next + first, x_, count);
       x_ = x_ == buffers_[0] ? buffers_[1] : buffers_[0];
     }
-    FinishWriting();
-    FinishStreams();
+    last_residual_.Finish();
+    WriteBehind::Fence();
     return -1;
   }
 
@@ -142,32 +143,12 @@ class Compressor {
       Prefetch(&delta_ahead_);
       Prefetch(&error_ahead_);
     }
-    if (to_write_ >= kBlock) {
-      Stream(write_to_, write_from_, kBlock);
-      write_to_ += kBlock;
-      write_from_ += kBlock;
-      to_write_ -= kBlock;
-    }
+    last_residual_.Move(kBlock);
   }
 
   // Of bfloat16 it is two blocks: then the chunk after the next one comes along.
   static void Prefetch(const char** at) {
     for (const char* end = *at + kBlock * sizeof(float); *at < end; *at += 64) __builtin_prefetch(*at, 0, 2);
-  }
-
-  // From here on x_ goes to `next` block by block. What stands before the first whole cache line goes at once, so that no block ends
-  // within a line.
-  void BeginWriting(float* next, size_t count) {
-    const size_t head = BeforeLine(next, count);
-    memcpy(next, x_, head * sizeof(float));
-    write_to_ = next + head;
-    write_from_ = x_ + head;
-    to_write_ = count - head;
-  }
-
-  void FinishWriting() {
-    if (to_write_ > 0) Stream(write_to_, write_from_, to_write_);
-    to_write_ = 0;
   }
 
   // Of the first n keys; behind them there are seven that are negative, or whole lanes.
@@ -232,9 +213,7 @@ class Compressor {
   int32_t guess_ = 0;
   const char *delta_ahead_, *error_ahead_;
   int to_read_ = 0;  // blocks
-  float* write_to_ = nullptr;
-  const float* write_from_ = nullptr;
-  size_t to_write_ = 0;  // elements
+  WriteBehind last_residual_;
 };
 
 }  // namespace outerloop::OUTERLOOP_ISA

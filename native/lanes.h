@@ -141,35 +141,4 @@ inline uint32_t Bits(Ints lanes) {
 #endif
 }
 
-constexpr size_t kLine = 64;  // bytes that travel between cache and memory together
-
-// Elements before the first whole cache line of an array.
-inline size_t BeforeLine(const float* array, size_t elements) {
-  const size_t before = -reinterpret_cast<uintptr_t>(array) % kLine / sizeof(float);
-  return before < elements ? before : elements;
-}
-
-// Copies past the caches: what is written once and read much later must not push out what is needed now, nor be read first. Only whole
-// lines: one that is written partly past the caches and partly into them goes to memory twice.
-inline void Stream(float* to, const float* from, size_t elements) {
-#ifdef __AVX2__
-  size_t i = BeforeLine(to, elements);
-  memcpy(to, from, i * sizeof(float));
-  for (; i + 2 * kLanes <= elements; i += 2 * kLanes) {
-    _mm256_stream_ps(to + i, As<__m256>(Load(from + i)));
-    _mm256_stream_ps(to + i + kLanes, As<__m256>(Load(from + i + kLanes)));
-  }
-  memcpy(to + i, from + i, (elements - i) * sizeof(float));
-#else
-  memcpy(to, from, elements * sizeof(float));
-#endif
-}
-
-// After the last Stream, before anybody else is told.
-inline void FinishStreams() {
-#ifdef __AVX2__
-  _mm_sfence();
-#endif
-}
-
 }  // namespace outerloop::OUTERLOOP_ISA
