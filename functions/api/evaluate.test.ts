@@ -3,6 +3,7 @@ import {
   type Control,
   type HeldOut,
   keys,
+  type LedgerPage,
   type SigningKey,
   sha256,
   signToBytes,
@@ -92,6 +93,38 @@ describe("to anybody but an evaluator", () => {
   it("the jobs cannot be sent or read as dead letters, not even by an evaluator", async () => {
     for (const operation of ["send", "dead-letters"])
       expect((await run.post(judge, run.path(`/jobs/${operation}`), json({ body: "x" }))).status).toBe(404);
+  });
+});
+
+describe("to an evaluator that was found wrong in three rounds", () => {
+  const found = async (faults: number[]) => {
+    await run.emptyRound([ann, ben], 1);
+    const page: LedgerPage = {
+      round: 1,
+      page: 0,
+      manifest: await run.manifestBefore(2),
+      medianNorm: null,
+      secondsPerUpdate: null,
+      evaluators: [{ evaluator: judge.publicKey, confirmed: 9, faults }],
+      entries: [],
+    };
+    await run.store.delete(keys.ledger(run.run, 1, 0));
+    await run.store.putIfAbsent(
+      keys.ledger(run.run, 1, 0),
+      signToBytes("ledger", run.run, page, keyOf("coordinator")),
+    );
+    return run.post(judge, run.path("/jobs/receive"), json({ leaseSeconds: 30 }));
+  };
+
+  it("jobs are closed, and it is told since when and what to do", async () => {
+    const answer = await found([1, 1, 1]);
+    expect(codeOf(answer)).toEqual([403, "evaluator-out"]);
+    expect(answer.body.message).toContain("ask the operator for a new key");
+    expect((await run.post(other, run.path("/jobs/receive"), json({ leaseSeconds: 30 }))).status).toBe(200);
+  });
+
+  it("of two faults nothing comes", async () => {
+    expect((await found([1, 1])).status).toBe(200);
   });
 });
 
