@@ -100,17 +100,15 @@ ptrdiff_t Aggregate(const uint8_t* records, const float* coefficients, size_t pe
   ptrdiff_t non_finite = -1;
   alignas(64) float sums[2][kChunk];  // of this chunk, and of the last one on its way out
   WriteBehind last;
+  const size_t share = (kChunk / (peers + 1) / 16 + 1) * 16;  // elements that are moved beside one peer
   for (int chunk = 0; chunk < ChunksOf(elements); chunk++) {
     float* sum = sums[chunk % 2];
     memset(sum, 0, sizeof sums[0]);
     // Theta comes, and the last result goes, while the peers are added; behind the end of theta nobody reads.
     const char* ahead = reinterpret_cast<const char*>(theta + static_cast<size_t>(chunk) * kChunk);
-    const size_t ahead_bytes = kChunk * sizeof *theta / (peers + 1) / 64 * 64 + 64;
-    const size_t chunk_share = (kChunk / (peers + 1) / 64 + 1) * 64;
     for (size_t peer = 0; peer < peers; peer++, records += Record<kKeep>::kBytes) {
-      for (size_t line = 0; line < ahead_bytes; line += 64) __builtin_prefetch(ahead + line, 0, 2);
-      ahead += ahead_bytes;
-      last.Move(chunk_share);
+      for (const char* end = ahead + share * sizeof *theta; ahead < end; ahead += 64) __builtin_prefetch(ahead, 0, 2);
+      last.Move(share);
       uint32_t index[kKeep];
       float value[kKeep];
       const int entries = Record<kKeep>::Expand(records, coefficients[peer], index, value);
