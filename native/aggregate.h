@@ -87,7 +87,7 @@ inline int Apply(float* sum, float alpha, const Bfloat16* theta, Bfloat16* next,
   int at = Step(sum, alpha, theta, count);
   for (int i = 0; i < count; i++) {
     next[i] = Narrow(sum[i]);
-    if (at < 0 && !IsFinite(Widen(next[i]))) at = i;
+    if ((at < 0 || i < at) && !IsFinite(Widen(next[i]))) at = i;
   }
   return at;
 }

@@ -12,7 +12,7 @@ import { KEEP_COUNTS } from "./record.ts";
 const HEADER_BYTES = 64;
 const ENTRY_BYTES = 32;
 
-/** Length of the part of an object that describes it. `header`: the first bytes of that length without one. */
+/** Length of the part of an object that describes it, as it says. `header`: the first bytes of that length without one. */
 export function describedBytes(header?: Uint8Array): number {
   if (header === undefined || header.length < HEADER_BYTES) return HEADER_BYTES;
   return HEADER_BYTES + ENTRY_BYTES * new DataView(header.buffer, header.byteOffset).getUint32(12, true);

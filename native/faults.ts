@@ -16,6 +16,12 @@ export function checkLength(name: string, vector: { readonly length: number }, e
   throw invalidArgument(`${name} has ${vector.length} elements, expected ${elements}`);
 }
 
+/** @throws `invalid-argument` for one vector of f32 and one of bfloat16 */
+export function checkOneType(theta: unknown, next: unknown): void {
+  if (theta instanceof Uint16Array === next instanceof Uint16Array) return;
+  throw invalidArgument("theta and next must be of one type, both f32 or both bfloat16");
+}
+
 /** True if some memory belongs to both. */
 export function overlap(a: Vector, b: Vector): boolean {
   const [first, second] = a.byteOffset <= b.byteOffset ? [a, b] : [b, a];

@@ -11,6 +11,7 @@ import type { Codec, Extent } from "./face.ts";
 import {
   checkedBeta,
   checkLength,
+  checkOneType,
   invalidArgument,
   nonFiniteResult,
   nonFiniteValue,
@@ -106,6 +107,7 @@ export function createCodec(kernels: Kernels): Codec {
       const { layout, shard, k, coefficients, records, raw } = aggregate;
       const alpha = alphaOf(alphaBits);
       const peers = coefficients.length;
+      checkOneType(theta, next);
       if (overlap(theta, next) && theta.byteOffset !== next.byteOffset)
         throw invalidArgument("next must be theta itself, or share no memory with it");
       const current = shardRange("theta", theta, layout, shard, extent);

@@ -7,7 +7,7 @@ import { CHUNK, KEEP_COUNTS, type KeepCount } from "./codec.ts";
 import { crc32c } from "./crc32c.ts";
 import { type Kernels, referenceKernels } from "./kernels.ts";
 import { compressNaively } from "./oracle.ts";
-import { emptyEntries, recordFormat, unpackRecord } from "./record.ts";
+import { emptyEntries, packRecord, recordFormat, unpackRecord } from "./record.ts";
 import { sharedVector } from "./streaming/streams.ts";
 import { allKernels, bytesOf, nativeKernels, type OddInput, oddInput, oddValues } from "./testing.ts";
 
@@ -104,6 +104,20 @@ describe.each(allKernels)("bfloat16 vectors, $backend", (kernels) => {
       }),
     );
   });
+});
+
+test.each(allKernels)("the outer step names the lowest bfloat16 that is not finite, $backend", (kernels) => {
+  const format = recordFormat(16);
+  const entries = emptyEntries(format);
+  entries.indices.set(Array.from({ length: 16 }, (_, i) => i));
+  // Added to the largest bfloat16, the first is infinite once it is rounded to bfloat16, the second before.
+  entries.codes.set([2, 3]);
+  entries.low = 0x7b00;
+  entries.high = 0x7c00;
+  const records = new Uint8Array(format.recordBytes);
+  packRecord(format, entries, records);
+  const theta = new Uint16Array(CHUNK).fill(0x7f7f);
+  expect(kernels.aggregate(records, 16, Float32Array.of(1), 1, theta, theta.slice())).toBe(0);
 });
 
 describe.each(allKernels)("work in the background, $backend", ({ background, ...kernels }) => {

@@ -126,7 +126,9 @@ export function* piecesOf(
   to = shard.chunks,
   most = Number.MAX_SAFE_INTEGER,
 ): Generator<Piece> {
-  for (const part of shard.parts) {
+  for (let i = firstPartBehind(shard, from); i < shard.parts.length; i++) {
+    const part = shard.parts[i] as TensorPart;
+    if (part.firstChunk >= to) return;
     const end = Math.min(to, part.firstChunk + part.chunks);
     for (let chunk = Math.max(from, part.firstChunk); chunk < end; chunk += most) {
       const chunks = Math.min(most, end - chunk);
@@ -135,6 +137,18 @@ export function* piecesOf(
       yield { part, chunk, chunks, first: part.first + before, elements };
     }
   }
+}
+
+/** The first part that ends behind chunk `from`: of a hostile object there may be very many. */
+function firstPartBehind({ parts }: ShardLayout, from: number): number {
+  let [low, high] = [0, parts.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const { firstChunk, chunks } = parts[middle] as TensorPart;
+    if (firstChunk + chunks <= from) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The whole shard in order: pieces of at most `most` chunks, and raw tensors, which have no chunks. */

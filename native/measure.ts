@@ -22,6 +22,8 @@ export class Measure {
   readonly #k: KeepCount;
   readonly #recordBytes: number;
   #chunk = 0;
+  /** That of the last chunk. */
+  #part = 0;
   #hash = createHash("sha256");
   #crc = 0;
   /** Of each part, within the open segment: so segments can be measured apart without changing a bit of the sums. */
@@ -55,10 +57,10 @@ export class Measure {
     this.#kernels.recordNorms(records, this.#k, norms);
     let at = 0;
     for (const piece of piecesOf(this.#shard, this.#chunk, this.#chunk + chunks)) {
-      const part = this.#shard.parts.indexOf(piece.part);
-      let sum = this.#inSegment[part] as number;
+      while (this.#shard.parts[this.#part] !== piece.part) this.#part++;
+      let sum = this.#inSegment[this.#part] as number;
       for (let left = piece.chunks; left > 0; left--) sum += norms[at++] as number;
-      this.#inSegment[part] = sum;
+      this.#inSegment[this.#part] = sum;
     }
     const isLast = chunks === this.chunksLeft;
     this.#chunk += chunks;

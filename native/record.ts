@@ -107,8 +107,8 @@ export function unpackRecord(format: RecordFormat, record: Uint8Array, entries: 
 /**
  * Why a record is not valid, as a phrase, or null for a valid one.
  *
- * @param elements - real elements of the chunk, 1..4096. A record with free choices behind the end of a tensor
- *   would let two byte strings mean one update, so the padding of a tail has one legal form.
+ * @param elements - real elements of the chunk, 1..4096. Behind the end of a tensor only the level of an entry is free: it decodes
+ *   to nothing, and counts in the norm.
  */
 export function recordFault(format: RecordFormat, record: Uint8Array, elements: number): string | null {
   const { k } = format;

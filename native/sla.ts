@@ -62,10 +62,9 @@ export interface AggregateInput extends Expected {
  *   round, number, k or schema.
  */
 export function buildAggregate(input: AggregateInput): Uint8Array<ArrayBuffer> {
-  for (const entry of input.entries) {
-    const fault = sourceFault(input, entry.shard);
-    if (fault !== null) throw invalidEntry(input, entry.peer, fault);
-  }
+  checkSources(input, input.entries);
+  for (const { peer, shard } of input.entries)
+    if (shard.k !== input.k) throw invalidEntry(input, peer, `its object has k ${shard.k}`);
   const { head, entries, shard } = aggregateHead(input, input.entries);
   const { recordBytes } = recordFormat(input.k);
   const bytes = new Uint8Array(aggregateSizeBytes(shard, input.k, entries.length));
@@ -239,11 +238,21 @@ function entryFault({ peer, sha256, coefficientBits }: AggregateEntry): string |
   return null;
 }
 
-/** Why an object cannot be part of the aggregate, or null. */
+/** @throws `invalid-argument` for a source of another round, shard or schema; its k may be any. */
+export function checkSources(
+  input: Expected,
+  entries: readonly (AggregateEntry & { shard: ParsedShard })[],
+): void {
+  for (const { peer, shard } of entries) {
+    const fault = sourceFault(input, shard);
+    if (fault !== null) throw invalidEntry(input, peer, fault);
+  }
+}
+
+/** Why an object is no submission of that shard and round, or null. */
 function sourceFault(input: Expected, source: ParsedShard): string | null {
   const shard = shardOf(input.layout, input.shard);
   if (source.round !== input.round) return `its object is of round ${source.round}`;
-  if (source.k !== input.k) return `its object has k ${source.k}`;
   if (source.layout.schemaDigest !== input.layout.schemaDigest) return "its object has another schema";
   if (source.shard.first !== shard.first || source.shard.elements !== shard.elements) {
     return `its object covers elements from ${source.shard.first} on, ${source.shard.elements} of them`;

@@ -23,7 +23,9 @@ class WriteBehind {
     if (elements <= left_) Copy(elements);
   }
 
-  void Finish() { Copy(left_); }
+  void Finish() {
+    if (left_ > 0) Copy(left_);
+  }
 
   // After the last one, before anybody else is told.
   static void Fence() {

@@ -18,7 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   struct Result {
     ptrdiff_t invalid, alone, non_finite;
     std::vector<double> norms;
-    std::vector<float> dense, sum, next;
+    ptrdiff_t non_finite_narrow;
+    std::vector<float> dense, sum, next, in_place;
+    std::vector<uint16_t> narrow;
   } results[2];
   for (int i = 0; i < 2; i++) {
     const KernelTable& table = *both.tables[i];
@@ -35,6 +37,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     result.next.resize(elements);
     result.non_finite =
         table.aggregate(records.data(), weights.data(), peers, 1.5f, theta.data(), result.next.data(), elements);
+    result.in_place = theta;
+    table.aggregate(records.data(), weights.data(), peers, 1.5f, result.in_place.data(), result.in_place.data(), elements);
+    result.narrow.assign(elements, 0x7f7f);
+    result.non_finite_narrow = table.aggregate_bfloat16(records.data(), weights.data(), peers, 1.5f, result.narrow.data(),
+                                                        result.narrow.data(), elements);
+    Require(SameBytes(result.next, result.in_place), "an outer step in place differs");
   }
   Require(results[0].invalid == results[1].invalid, "the instruction sets judge records differently");
   Require(results[0].alone == results[1].alone, "the instruction sets judge one peer's records differently");
@@ -47,6 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (results[0].invalid < 0) {
     Require(results[0].non_finite == results[1].non_finite, "outer steps differ in what is not finite");
     Require(results[0].non_finite >= 0 || SameBytes(results[0].next, results[1].next), "outer steps differ");
+    Require(results[0].non_finite_narrow == results[1].non_finite_narrow, "bfloat16 steps differ in what is not finite");
+    Require(results[0].non_finite_narrow >= 0 || SameBytes(results[0].narrow, results[1].narrow), "bfloat16 steps differ");
   }
   return 0;
 }

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { readerOf, type Vector } from "../bfloat16.ts";
 import { ContainerReader, checkedShard, checkSize } from "../container.ts";
 import type { Expected } from "../container-head.ts";
-import { nonFiniteResult } from "../faults.ts";
+import { checkOneType, nonFiniteResult } from "../faults.ts";
 import type { Kernels } from "../kernels.ts";
 import { CHUNK, shardOffsets, tilesOf } from "../layout.ts";
 import { aggregateRaw } from "../raw.ts";
@@ -35,7 +35,7 @@ import {
   tileReader,
   tileWriter,
 } from "./ends.ts";
-import { inLanes } from "./lanes.ts";
+import { allEnded, inLanes } from "./lanes.ts";
 import { roomFor, type StreamOptions } from "./options.ts";
 
 /** One selected submission and where its SLC1 object is. */
@@ -63,6 +63,7 @@ export async function aggregateStream(
   const peers = entries.length;
   const readers: ContainerReader[] = [];
   for (const { object } of entries) {
+    options.signal?.throwIfAborted();
     checkSize(shard, offsets.sizeBytes, object.sizeBytes);
     readers.push(new ContainerReader(await bytesAt(object, 0, offsets.records), expected, kernels));
   }
@@ -74,7 +75,13 @@ export async function aggregateStream(
     written += bytes.length;
   }
   const readAll = (offset: number, length: number) =>
-    Promise.all(entries.map(({ object }) => bytesAt(object, offset, length)));
+    allEnded(
+      entries.map(
+        ({ object }) =>
+          () =>
+            bytesAt(object, offset, length),
+      ),
+    );
   const sideBySide = (own: readonly Uint8Array[], itemBytes: number) => {
     const all = new Uint8Array(peers * (own[0]?.length ?? 0));
     own.forEach((bytes, p) => {
@@ -134,6 +141,7 @@ export async function applyStream(
   const alpha = alphaOf(vectors.alphaBits);
   const theta = tileReader("theta", vectors.theta, shard.elements);
   const next = tileWriter("next", vectors.next, shard.elements);
+  checkOneType(vectors.theta, vectors.next);
   if (!areOne(vectors.theta, vectors.next)) checkApart("theta and next", vectors.theta, vectors.next);
   const header = await bytesAt(aggregate, 0, Math.min(64, aggregate.sizeBytes));
   const head = await bytesAt(aggregate, 0, aggregateHeadBytes(header, aggregate.sizeBytes, expected));
@@ -168,9 +176,9 @@ export async function applyStream(
     async ({ part, chunk, chunks, first, elements }, lane) => {
       const room = rooms[lane] as (typeof rooms)[number];
       const at = first - shard.first;
-      const [from, bytes] = await Promise.all([
-        theta(at, room.theta.subarray(0, elements)),
-        bytesAt(aggregate, head.length + stride * chunk, stride * chunks),
+      const [from, bytes] = await allEnded([
+        () => theta(at, room.theta.subarray(0, elements)),
+        () => bytesAt(aggregate, head.length + stride * chunk, stride * chunks),
       ]);
       checkRecords(kernels, shard, k, bytes, { from: chunk, peers });
       const records = room.records.subarray(0, bytes.length);

@@ -23,7 +23,7 @@ import {
   tileReader,
   tileWriter,
 } from "./ends.ts";
-import { inLanes } from "./lanes.ts";
+import { allEnded, inLanes } from "./lanes.ts";
 import { roomFor, type StreamOptions } from "./options.ts";
 
 /** The vectors of one shard: element 0 is the shard's first. */
@@ -112,9 +112,9 @@ export async function compressParts(
     async ({ part, chunks, first, elements }, lane) => {
       const room = rooms[lane] as (typeof rooms)[number];
       const at = first - shard.first;
-      const [from, state] = await Promise.all([
-        delta(at, room.delta.subarray(0, elements)),
-        error(at, room.error.subarray(0, elements)) as Float32Array | Promise<Float32Array>,
+      const [from, state] = await allEnded([
+        () => delta(at, room.delta.subarray(0, elements)),
+        () => error(at, room.error.subarray(0, elements)) as Float32Array | Promise<Float32Array>,
       ]);
       const to = next.place(at, room.next.subarray(0, elements)) as Float32Array;
       const records = room.records.subarray(0, recordBytes * chunks);

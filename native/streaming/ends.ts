@@ -125,9 +125,9 @@ export function areOne(a: Vector | Source | Sink, b: Vector | Source | Sink): bo
   return isVector(a) && isVector(b) && a.buffer === b.buffer && a.byteOffset === b.byteOffset;
 }
 
-/** @throws `invalid-argument` if two vectors that are worked on where they lie have memory in common. */
+/** @throws `invalid-argument` if two vectors have memory in common: one would be written before the other is read. */
 export function checkApart(names: string, a: Vector | Source | Sink, b: Vector | Source | Sink): void {
-  if (!isVector(a) || !isVector(b) || !isShared(a) || !overlap(a, b)) return;
+  if (!isVector(a) || !isVector(b) || !overlap(a, b)) return;
   throw invalidArgument(`${names} share memory`);
 }
 

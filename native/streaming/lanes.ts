@@ -1,5 +1,5 @@
 /**
- * Several pieces of work at once, their results in order.
+ * Several pieces of work at once, and nothing under way any more once they have failed.
  *
  * @module
  */
@@ -51,4 +51,19 @@ export async function inLanes<Piece, Result>(
   await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane)));
   const [earliest] = failures.sort((a, b) => a.number - b.number);
   if (earliest !== undefined) throw earliest.error;
+}
+
+/**
+ * The results of all, in order.
+ *
+ * @throws what the first of them threw, once all have ended.
+ */
+export async function allEnded<Results extends readonly unknown[]>(
+  work: {
+    [I in keyof Results]: () => Promise<Results[I]> | Results[I];
+  },
+): Promise<Results> {
+  const ended = await Promise.allSettled(work.map(async (one) => one()));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
+  return ended.map((one) => (one as PromiseFulfilledResult<unknown>).value) as unknown as Results;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { availableParallelism } from "node:os";
+import { invalidArgument } from "../faults.ts";
 import type { Backend } from "../kernels.ts";
 import { CHUNK } from "../layout.ts";
 
@@ -36,16 +37,24 @@ export interface Room {
 }
 
 /**
+ * How a stream works, before it begins.
+ *
+ * @throws `invalid-argument`; the reason of a signal that is aborted already
  * @param copied - vectors that pass through memory of the piece
  * @param objectBytes - of one chunk, read or written
  * @param shardChunks - chunks there are in all
  */
 export function roomFor(
-  { threads, workingSetBytes = WORKING_SET_BYTES }: StreamOptions,
+  { threads, workingSetBytes = WORKING_SET_BYTES, signal }: StreamOptions,
   { copied, objectBytes, shardChunks }: { copied: number; objectBytes: number; shardChunks: number },
   backend: Backend,
 ): Room {
-  const lanes = 1 + Math.max(1, threads ?? Math.min(availableParallelism(), poolThreads()));
+  signal?.throwIfAborted();
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1))
+    throw invalidArgument(`threads must be a whole number from 1, not ${threads}`);
+  if (!(Number.isFinite(workingSetBytes) && workingSetBytes > 0))
+    throw invalidArgument(`workingSetBytes must be above 0 and finite, not ${workingSetBytes}`);
+  const lanes = 1 + (threads ?? Math.min(availableParallelism(), poolThreads()));
   const fitting = Math.floor(workingSetBytes / lanes / (copied * 4 * CHUNK + objectBytes));
   const most =
     backend === "reference" ? MOST_CHUNKS_REFERENCE : copied > 0 ? MOST_CHUNKS_COPIED : MOST_CHUNKS;

@@ -13,7 +13,7 @@ import { CHUNK } from "../layout.ts";
 import { addScaledRaw } from "../raw.ts";
 import { recordFormat } from "../record.ts";
 import { partRaw } from "../shard-data.ts";
-import { type AggregateEntry, aggregateHead } from "../sla.ts";
+import { type AggregateEntry, aggregateHead, checkSources } from "../sla.ts";
 import { type CompressVectors, compressStream } from "./compress-stream.ts";
 import type { ByteSink } from "./ends.ts";
 import type { StreamOptions } from "./options.ts";
@@ -38,6 +38,7 @@ export async function resparsifyStream(
   object: ByteSink,
   options: StreamOptions = {},
 ): Promise<void> {
+  checkSources(expected, entries);
   const ordered = aggregateHead(expected, entries).entries;
   const { shard: shape } = aggregateHead(expected, []);
   const sum = {

@@ -14,7 +14,14 @@ import {
 import { CHUNKS_PER_SEGMENT, shardOf } from "../layout.ts";
 import { allCodecs, allStreams, bytesOf, oddValues, smallLayout, submission } from "../testing.ts";
 import { inLanes } from "./lanes.ts";
-import { readBytes, type Source, type Streams, sharedVector, writeBytes } from "./streams.ts";
+import {
+  readBytes,
+  type Source,
+  type StreamOptions,
+  type Streams,
+  sharedVector,
+  writeBytes,
+} from "./streams.ts";
 
 const ALPHA = f32ToHex(1.3);
 const both = allStreams.map((streams, i) => ({ streams, codec: allCodecs[i] as Codec }));
@@ -301,10 +308,99 @@ describe.each(both)("streams, $streams.backend", ({ streams, codec }) => {
     }
   });
 
+  test("have nothing under way once an end has failed, and no rejection left over", async () => {
+    const shard = shardOf(smallLayout, 0);
+    let underWay = 0;
+    const delta: Source = {
+      elements: shard.elements,
+      async read() {
+        underWay++;
+        await later(5);
+        underWay--;
+        throw new Error("no delta");
+      },
+    };
+    const error: Source = {
+      elements: shard.elements,
+      read() {
+        throw new Error("no error state");
+      },
+    };
+    const object = writeBytes(new Uint8Array(shardSizeBytes(shard, 16)));
+    const ends = { delta, error, next: new Float32Array(shard.elements), beta: 1 };
+    const work = streams.compress({ layout: smallLayout, shard: 0, round: 1, k: 16 }, ends, object, tiny);
+    await expect(work).rejects.toThrow("no delta");
+    expect(underWay).toBe(0);
+  });
+
+  test("do not begin with a signal that is aborted, or with room that is none", async () => {
+    const shard = shardOf(smallLayout, 0);
+    const vector = () => new Float32Array(shard.elements);
+    const write = vi.fn();
+    const reason = new Error("before");
+    const compress = (options: StreamOptions) =>
+      streams.compress(
+        { layout: smallLayout, shard: 0, round: 1, k: 16 },
+        { delta: vector(), error: vector(), next: vector(), beta: 1 },
+        { write },
+        options,
+      );
+    await expect(compress({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    for (const threads of [Number.NaN, 0, 1.5, Number.POSITIVE_INFINITY])
+      await expect(compress({ threads })).rejects.toMatchObject({ code: "invalid-argument" });
+    for (const workingSetBytes of [Number.NaN, 0, Number.POSITIVE_INFINITY])
+      await expect(compress({ workingSetBytes })).rejects.toMatchObject({ code: "invalid-argument" });
+    expect(write).not.toHaveBeenCalled();
+  });
+
+  test("refuse what is no submission of the shard and round that is made sparse again", async () => {
+    const entry = entryOf(codec, 1, 16, 0);
+    const elements = shardOf(smallLayout, 0).elements;
+    const ends = { error: new Float32Array(elements), next: new Float32Array(elements) };
+    const object = writeBytes(new Uint8Array(shardSizeBytes(shardOf(smallLayout, 0), 64)));
+    for (const shard of [
+      { ...entry.shard, round: 9 },
+      entryOf(codec, 1, 16, 1).shard,
+      { ...entry.shard, layout: createLayout([{ name: "other", shape: [elements] }], 40) },
+    ])
+      await expect(
+        streams.resparsify(
+          { layout: smallLayout, shard: 0, round: 1, k: 64 },
+          [{ ...entry, shard }],
+          ends,
+          object,
+        ),
+      ).rejects.toMatchObject({ code: "invalid-argument" });
+  });
+
+  test("refuse parameters of two types", async () => {
+    const entry = entryOf(codec, 1, 16, 0);
+    const expected = { layout: smallLayout, shard: 0, round: 1, k: 16 as const };
+    const bytes = codec.buildAggregate({ ...expected, entries: [entry] });
+    const { elements } = shardOf(smallLayout, 0);
+    const vectors = {
+      theta: sharedVector(elements),
+      next: new Uint16Array(new SharedArrayBuffer(2 * elements)),
+    };
+    await expect(
+      streams.apply(expected, readBytes(bytes), { ...vectors, alphaBits: ALPHA }),
+    ).rejects.toMatchObject({ code: "invalid-argument" });
+    expect(() =>
+      codec.applyAggregate(
+        codec.parseAggregate(bytes, expected),
+        ALPHA,
+        vectors.theta,
+        vectors.next,
+        "shard",
+      ),
+    ).toThrow("one type");
+  });
+
   test("refuse vectors of another length, and bfloat16 that can be taken away", async () => {
     const shard = shardOf(smallLayout, 0);
     const vector = () => new Float32Array(shard.elements);
     const both = sharedVector(shard.elements);
+    const own = new Float32Array(shard.elements + 4096);
     const compress = (changes: Partial<Parameters<Streams["compress"]>[1]>) =>
       streams.compress(
         { layout: smallLayout, shard: 0, round: 1, k: 16 },
@@ -319,6 +415,7 @@ describe.each(both)("streams, $streams.backend", ({ streams, codec }) => {
       { beta: 2 },
       { error: both, next: both },
       { delta: both, next: both },
+      { error: own.subarray(0, shard.elements), next: own.subarray(4096, 4096 + shard.elements) },
     ];
     for (const changes of wrong)
       await expect(compress(changes)).rejects.toMatchObject({ code: "invalid-argument" });

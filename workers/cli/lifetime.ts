@@ -14,9 +14,13 @@ export const INTERRUPTED = 130;
 
 /**
  * Runs a command that can be told to stop; returns its exit status: its own if it has one, else 0, or {@link INTERRUPTED}
- * if it was told to. A second signal ends the process at once. Errors: as of {@link runToEnd}.
+ * if it was told to. A second signal ends the process at once. Errors: as of {@link runToEnd}; `misused`: one that is bad usage for
+ * this command.
  */
-export async function runUntilStopped(command: (signal: AbortSignal) => Promise<unknown>): Promise<number> {
+export async function runUntilStopped(
+  command: (signal: AbortSignal) => Promise<unknown>,
+  { misused }: { misused?: string } = {},
+): Promise<number> {
   const stop = new AbortController();
   // The listener stays: a library that restores the terminal ends the process when it finds itself alone with a signal.
   const onSignal = () => {
@@ -39,7 +43,7 @@ export async function runUntilStopped(command: (signal: AbortSignal) => Promise<
     return stop.signal.aborted ? INTERRUPTED : 0;
   } catch (error) {
     if (stop.signal.aborted) return INTERRUPTED;
-    return explain(error);
+    return explain(error, misused);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
@@ -50,31 +54,26 @@ export async function runUntilStopped(command: (signal: AbortSignal) => Promise<
 
 /**
  * Runs a command that is over soon and leaves nothing half-done: a signal ends its process, as it does by itself. Whatever
- * a person can mend is one line on stderr; a fault of ours keeps its stack. `misused`: an error that is bad usage for this
- * command.
+ * a person can mend is one line on stderr; a fault of ours keeps its stack.
  */
-export async function runToEnd(
-  command: () => Promise<unknown>,
-  { misused }: { misused?: string } = {},
-): Promise<number> {
+export async function runToEnd(command: () => Promise<unknown>): Promise<number> {
   const onDisconnect = () => process.exit(INTERRUPTED);
   process.stdout.on("error", onDisconnect);
   try {
     await command();
     return 0;
   } catch (error) {
-    const status = explain(error);
-    return misused !== undefined && isOuterloopError(error, misused) ? MISUSED : status;
+    return explain(error);
   } finally {
     process.stdout.off("error", onDisconnect);
   }
 }
 
 /** Says what went wrong; returns the exit status. */
-function explain(error: unknown): number {
+function explain(error: unknown, misused?: string): number {
   if (isOuterloopError(error)) {
     process.stderr.write(`outerloop: ${oneLine(error.message)} [${error.code}]\n`);
-    return BAD_USAGE.has(error.code) ? MISUSED : 1;
+    return BAD_USAGE.has(error.code) || error.code === misused ? MISUSED : 1;
   }
   if (!isOfSystem(error)) throw error;
   process.stderr.write(`outerloop: ${oneLine(error.message)} (check this file or folder, then repeat)\n`);

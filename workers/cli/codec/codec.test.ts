@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -227,4 +227,40 @@ describe("what an object says of itself", () => {
       { numRuns: 500, seed: 1 },
     );
   });
+});
+
+it("touches nothing where one of two targets is a folder", async () => {
+  await write("delta.f32", bell(100));
+  await write("update", [1]);
+  await mkdir(at("error-out.f32"));
+  await expect(encode(options())).rejects.toMatchObject({ code: "invalid-file" });
+  expect(await read("update")).toEqual(Float32Array.of(1));
+  expect((await readdir(folder)).toSorted()).toEqual(["delta.f32", "error-out.f32", "update"]);
+});
+
+it("leaves nothing behind when it is told to stop", async () => {
+  await write("delta.f32", bell(100_000));
+  const stop = new AbortController();
+  const onProgress = () => stop.abort();
+  await expect(
+    encode(options(), { signal: stop.signal, onProgress, threads: 1, workingSetBytes: 1 }),
+  ).rejects.toThrow("aborted");
+  await encode(options({ rawRecords: true }));
+  const bare = { elements: 100_000, k: 64 as const };
+  await rm(at("error-out.f32"));
+  await expect(
+    decode({ in: at("update"), out: at("values"), bare }, { signal: AbortSignal.abort() }),
+  ).rejects.toThrow("aborted");
+  expect((await readdir(folder)).toSorted()).toEqual(["delta.f32", "update"]);
+});
+
+it("does not read an object whole whose tensor table cannot fit", async () => {
+  await write("delta.f32", bell(100));
+  await encode(options());
+  const bytes = await readFile(at("update"));
+  bytes.writeUInt32LE(0xffffffff, 12);
+  await writeFile(at("update"), bytes);
+  await expect(decode({ in: at("update"), out: at("values"), bare: undefined })).rejects.toThrow(
+    "4294967295 tensor parts do not fit",
+  );
 });

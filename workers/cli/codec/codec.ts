@@ -38,15 +38,24 @@ export interface EncodeOptions {
 
 /** Writes the update and the new error state. Typed error `non-finite-value`, naming tensor and element: then no file is touched. */
 export async function encode(options: EncodeOptions, stream: StreamOptions = {}): Promise<void> {
-  const { what: delta, close } = await openTensors(options.delta);
-  const { elements } = delta;
-  if (options.errorOut !== undefined && resolve(options.errorOut) === resolve(options.out)) {
-    await close();
+  if (options.errorOut !== undefined && resolve(options.errorOut) === resolve(options.out))
     throw new OuterloopError(
       "invalid-option",
       `--out and --error-out must be two files, not both ${options.out}`,
     );
+  const { what: delta, close } = await openTensors(options.delta);
+  try {
+    await encodeTensors(delta, options, stream);
+  } catch (fault) {
+    if (!isOuterloopError(fault, "non-finite-value")) throw fault;
+    throw inTensor(delta.tensors, fault.details);
+  } finally {
+    await close();
   }
+}
+
+async function encodeTensors(delta: Tensors, options: EncodeOptions, stream: StreamOptions): Promise<void> {
+  const { elements } = delta;
   const error =
     options.error === undefined
       ? { what: { elements, read: zeros }, close: async () => {} }
@@ -67,11 +76,7 @@ export async function encode(options: EncodeOptions, stream: StreamOptions = {})
         await loadStreams().compress(expected, vectors, { write: update }, stream);
       }
     });
-  } catch (fault) {
-    if (!isOuterloopError(fault, "non-finite-value")) throw fault;
-    throw inTensor(delta.tensors, fault.details);
   } finally {
-    await close();
     await error.close();
   }
 }
@@ -143,9 +148,11 @@ export async function decode(options: DecodeOptions, stream: StreamOptions = {})
     await writeFiles([options.out], async ([write]) => {
       if (write === undefined) throw new Error("one file at least is written");
       const values = (first: number, from: Float32Array) => write(4 * first, bytesOf(from));
-      if (options.bare !== undefined) return decodeBare(options.in, object, options.bare, values);
+      if (options.bare !== undefined) return decodeBare(options.in, object, options.bare, values, stream);
       const header = await bytesAt(object, 0, Math.min(object.sizeBytes, describedBytes()));
-      const head = await bytesAt(object, 0, Math.min(object.sizeBytes, describedBytes(header)));
+      // What cannot fit is not read.
+      const headBytes = describedBytes(header);
+      const head = headBytes > object.sizeBytes ? header : await bytesAt(object, 0, headBytes);
       const expected = expectationOf(head, object.sizeBytes);
       const { elements } = expected.layout.shards[expected.shard] as ShardLayout;
       await loadStreams().decode(object, expected, { elements, write: values }, stream);
@@ -160,6 +167,7 @@ async function decodeBare(
   object: Parameters<typeof bytesAt>[0],
   { elements, k }: { elements: number; k: KeepCount },
   write: (first: number, from: Float32Array) => Promise<void>,
+  { signal, onProgress }: StreamOptions,
 ): Promise<void> {
   const format = recordFormat(k);
   const kernels = loadKernels();
@@ -171,6 +179,7 @@ async function decodeBare(
       `expected ${expected} bytes for ${elements} elements at k = ${k}, got ${object.sizeBytes}`,
     );
   for (const piece of piecesOf(shard, 0, shard.chunks, 256)) {
+    signal?.throwIfAborted();
     const records = await bytesAt(
       object,
       format.recordBytes * piece.chunk,
@@ -186,5 +195,6 @@ async function decodeBare(
     const values = new Float32Array(piece.elements);
     kernels.decode(records, k, values);
     await write(piece.first, values);
+    onProgress?.(piece.first + piece.elements, elements);
   }
 }

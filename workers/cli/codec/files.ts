@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { fromBfloat16 } from "../../../native/bfloat16.ts";
 import type { ByteSource, Source } from "../../../native/codec.ts";
 import { OuterloopError } from "../../../schemas/index.ts";
@@ -159,18 +159,21 @@ function checked(path: string, name: string, entry: unknown, dataBytes: number):
 /** Writes bytes of a file that is not in its place yet. */
 export type Write = (offset: number, bytes: Uint8Array) => Promise<void>;
 
-/** Files that are written together: all of them are in their places afterwards, or none is touched. */
+/** Files that are written together: none is in its place before all are complete, and the first one comes there last. */
 export async function writeFiles(
   paths: readonly string[],
   work: (writes: readonly Write[]) => Promise<unknown>,
 ): Promise<void> {
+  for (const path of paths)
+    if ((await stat(path).catch(() => null))?.isDirectory())
+      throw invalid(path, "it is a folder, not a file to write");
   const unfinished = paths.map((path) => `${path}.${process.pid}.tmp`);
   const files: FileHandle[] = [];
   try {
     for (const path of unfinished) files.push(await open(path, "w"));
     await work(files.map((file) => (offset, bytes) => writeAt(file, offset, bytes)));
     for (const file of files.splice(0)) await file.close();
-    for (const [i, path] of paths.entries()) await rename(unfinished[i] as string, path);
+    for (const [i, path] of [...paths.entries()].reverse()) await rename(unfinished[i] as string, path);
   } finally {
     for (const file of files) await file.close();
     for (const path of unfinished) await rm(path, { force: true });

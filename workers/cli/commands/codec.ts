@@ -5,7 +5,7 @@
  */
 import { number, type OptionSpec, text, UsageError, type Values } from "../arguments.ts";
 import { type Command, refuse } from "../command.ts";
-import { runToEnd } from "../lifetime.ts";
+import { runToEnd, runUntilStopped } from "../lifetime.ts";
 
 const keep: OptionSpec = {
   kind: "text",
@@ -49,8 +49,10 @@ export const codecEncode: Command = {
     };
     const { encode } = await import("../codec/codec.ts");
     const { withProgress } = await import("../codec/progress.ts");
-    const work = () => withProgress(process.stderr, (onProgress) => encode(options, { onProgress }));
-    return runToEnd(work, { misused: "non-finite-value" });
+    return runUntilStopped(
+      (signal) => withProgress(process.stderr, (onProgress) => encode(options, { onProgress, signal })),
+      { misused: "non-finite-value" },
+    );
   },
 };
 
@@ -76,7 +78,9 @@ export const codecDecode: Command = {
     };
     const { decode } = await import("../codec/codec.ts");
     const { withProgress } = await import("../codec/progress.ts");
-    return runToEnd(() => withProgress(process.stderr, (onProgress) => decode(options, { onProgress })));
+    return runUntilStopped((signal) =>
+      withProgress(process.stderr, (onProgress) => decode(options, { onProgress, signal })),
+    );
   },
 };
 
