@@ -213,7 +213,7 @@ export const judgement = z.strictObject({
   assignmentScore: f64Hex,
   /** Rounds in which the assignment score was updated. */
   countedRounds: z.int().min(0),
-  /** Before this round: medians rest on established peers, and they alone are paid at once. */
+  /** Before this round: medians and slots rest on it; pay goes by the standing after the round. */
   standing: keyStanding,
   factors: z.strictObject({ assignment: f64Hex, rating: f64Hex, presence: f64Hex, penalty: f64Hex }),
   peerScore: f64Hex,
@@ -253,7 +253,7 @@ export const selection = z.strictObject({
   judgements: z.array(judgement),
   /** New ratings of who is in the table without a judgement: refused, then late or incomplete. */
   ratedLast: z.array(z.strictObject({ peer: publicKeyHex, rating })),
-  /** s: the median z that scales the assignment score; null without a matrix. */
+  /** s: the usual z that scales the assignment score; null without a matrix, or if it is not above 0. */
   assignmentScale: f64Hex.nullable(),
   /** The peers whose updates are used, ascending by id. */
   selected: z.array(used),

@@ -95,7 +95,7 @@ export const runConfig = z.strictObject({
     anchorSequences: z.int().min(1).max(4_096),
     /** Sequences of each owner's assigned data in the matrix test. */
     sequencesPerOwner: z.int().min(1).max(1_024),
-    /** Owners judged together in one group (one job). */
+    /** Owners judged together in one group (one job); with `matrix` up to 7 where four could not be had otherwise. */
     ownersPerGroup: z.int().min(1).max(64),
     /** An update is tried at this share of alpha (and at most 2 * alpha / R). */
     stepFactor: z.number().positive().max(1),

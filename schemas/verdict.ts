@@ -130,7 +130,12 @@ export function explain(reason: VerdictReason): string {
       return `norm ${figure(reason.norm)} is outside ${figure(reason.lowest)} to ${figure(reason.highest)} (median ${figure(reason.median)})`;
     case "loss-score-too-low": {
       const score = `${figure(reason.lossScore)} ± ${figure(reason.standardError)}`;
-      const what = reason.lossScore > 0 ? "helps too little, or by luck" : "makes the model worse";
+      const what =
+        reason.lossScore > 0
+          ? "helps too little, or by luck"
+          : reason.lossScore < 0
+            ? "makes the model worse"
+            : "changes nothing";
       return `${what}: LossScore ${score}, must be above ${reason.needed === 0 ? 0 : figure(reason.needed)}`;
     }
     case "copy": {

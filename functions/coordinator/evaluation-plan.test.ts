@@ -23,11 +23,16 @@ interface Setting {
   changes?: Partial<typeof judging>;
   secondsPerUpdate?: number | null;
   clusters?: readonly (readonly string[])[];
+  owners?: number;
 }
 
 function plan(setting: Setting, seed = digest("seed")) {
   const { peers, established = 0, waiting = [], changes = {}, secondsPerUpdate = null } = setting;
-  const config = configWith("gauntlet", { judging: { ...judging, ...changes } });
+  const { ownersPerGroup } = testConfig.gauntlet;
+  const config = configWith("gauntlet", {
+    judging: { ...judging, ...changes },
+    ownersPerGroup: setting.owners ?? ownersPerGroup,
+  });
   const judgedLast = f64(0.1);
   const ledger = ledgerFrom(
     peerIds(established).map((peer) =>
@@ -99,6 +104,35 @@ describe("the evaluation plan", () => {
     const chosen = judged(plan(setting));
     expect(chosen.filter((peer) => copies.includes(peer))).toHaveLength(1);
     expect(chosen).toHaveLength(11);
+  });
+
+  it("judges the copy with the best record: who is copied must not lose its turn to those who copy", () => {
+    const copies = [peerId(2), ...peerIds(40).slice(35)];
+    const setting = {
+      peers: 40,
+      established: 20,
+      clusters: [copies],
+      changes: { budgetSeconds: 35, secondsPerUpdate: 1 },
+    };
+    for (const seed of ["a", "b", "c", "d"])
+      expect(judged(plan(setting, digest(seed))).filter((peer) => copies.includes(peer))).toEqual([
+        peerId(2),
+      ]);
+  });
+
+  it("leaves a place to newcomers however little can be judged", () => {
+    const setting = { peers: 30, established: 20, changes: { budgetSeconds: 3, secondsPerUpdate: 1 } };
+    expect(judged(plan(setting)).filter((peer) => !peerIds(20).includes(peer))).toHaveLength(1);
+  });
+
+  it.each([
+    [6, [6]],
+    [7, [7]],
+    [9, [5, 4]],
+    [13, [5, 4, 4]],
+    [3, [3]],
+  ])("makes no group of %d smaller than the matrix test needs, if it can", (peers, sizes) => {
+    expect(plan({ peers, owners: 4 }).jobs.map((job) => job.peers.length)).toEqual(sizes);
   });
 
   it("gives some jobs to two evaluators, and canaries to some", () => {

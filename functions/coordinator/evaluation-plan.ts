@@ -3,14 +3,23 @@
  *
  * @module
  */
-import { type Close, f32FromHex, f32ToHex, f64ToHex, type Job, type RunConfig } from "../../schemas/index.ts";
+import {
+  type Close,
+  f32FromHex,
+  f32ToHex,
+  f64FromHex,
+  f64ToHex,
+  type Job,
+  type RunConfig,
+} from "../../schemas/index.ts";
 import { anchorWindows, ownedWindows, roundWindows } from "./assignment.ts";
 import { Draw } from "./draws.ts";
 import type { FactsOf } from "./facts.ts";
+import { MIN_OWNERS } from "./gauntlet/matrix.ts";
 import { isEstablished } from "./gauntlet/standing.ts";
 
-/** Of the updates that the budget suffices for, this part is for established peers, the rest for keys on probation. */
-const INCUMBENTS_SHARE = 0.7;
+/** Of the updates that the budget suffices for, so many tenths are for established peers, the rest for keys on probation. */
+const INCUMBENT_TENTHS = 7;
 
 /** b = f32(min(stepFactor * alpha, 2 * alpha / R)): a trial step in proportion to what an update really contributes. */
 export function trialStep(alpha: number, judged: number, gauntlet: RunConfig["gauntlet"]): number {
@@ -26,14 +35,17 @@ export function evaluationPlan(
   clusters: Close["clusters"],
 ): Close["plan"] {
   const { config, data, roster } = facts;
-  const { anchorSequences, sequencesPerOwner, ownersPerGroup, judging, minSubmissions } = config.gauntlet;
+  const { anchorSequences, sequencesPerOwner, ownersPerGroup, assignedTest, judging, minSubmissions } =
+    config.gauntlet;
   const windows = roundWindows(roster.body.seed, data, config, roster.body.peers.length);
   const position = new Map(roster.body.peers.map(({ peer }, at) => [peer, at]));
   const secondsPerUpdate = facts.previous.secondsPerUpdate ?? judging.secondsPerUpdate;
   // With fewer than are needed the round would be empty, and so would all others.
   const budget = Math.max(minSubmissions, Math.floor(judging.budgetSeconds / secondsPerUpdate));
   const order = judgingOrder(facts, new Draw(seed, "groups").shuffled(included), clusters, budget);
-  const groupCount = Math.ceil(order.length / ownersPerGroup);
+  // Rather a group too large than one in which the matrix says nothing: one key more must not end the test for all.
+  const testable = assignedTest === "matrix" ? Math.floor(order.length / MIN_OWNERS) : order.length;
+  const groupCount = Math.min(Math.ceil(order.length / ownersPerGroup), Math.max(1, testable));
   const groups = Array.from({ length: groupCount }, (_, g) => order.filter((_, i) => i % groupCount === g));
   const draw = new Draw(seed, "opinions");
   return {
@@ -64,16 +76,24 @@ function judgingOrder(
   budget: number,
 ): string[] {
   if (drawn.length <= budget) return [...drawn];
-  // Of copies one says it all: they must not use up what is meant for others.
+  // Of copies one says it all, and it is whoever has the best record: by a draw the key that many copy would seldom be judged.
+  const { ledger } = facts.previous;
+  const record = (peer: string) => {
+    const entry = ledger.get(peer);
+    return entry === undefined ? -1 : f64FromHex(entry.peerScore) + (isEstablished(entry) ? 1e6 : 0);
+  };
   const isCopy = (peer: string) => {
     const cluster = clusters.find(({ peers }) => peers.includes(peer));
-    return cluster !== undefined && drawn.find((other) => cluster.peers.includes(other)) !== peer;
+    if (cluster === undefined) return false;
+    const members = drawn.filter((other) => cluster.peers.includes(other));
+    return members.sort((a, b) => record(b) - record(a))[0] !== peer;
   };
   const originals = drawn.filter((peer) => !isCopy(peer));
   const waits = (peer: string) => facts.previous.ledger.get(peer)?.lossScore === null;
   const incumbents = originals.filter((peer) => isEstablished(facts.previous.ledger.get(peer)));
   const newcomers = originals.filter((peer) => !incumbents.includes(peer));
-  const forIncumbents = Math.max(Math.ceil(INCUMBENTS_SHARE * budget), budget - newcomers.length);
+  const ofBudget = Math.max(1, Math.floor((INCUMBENT_TENTHS * budget) / 10));
+  const forIncumbents = Math.max(ofBudget, budget - newcomers.length);
   const judged = [
     ...[...incumbents.filter(waits), ...incumbents.filter((peer) => !waits(peer))].slice(0, forIncumbents),
     ...newcomers,

@@ -137,6 +137,13 @@ describe("an explanation", () => {
     expect(said(peerId(3), { ledger, forfeits: peerId(2) }).forfeit).toBeUndefined();
   });
 
+  it("of a forfeit of a key that has left says so all the same", () => {
+    const text = said(peerId(20), { ledger: [establishedEntry(peerId(20))], forfeits: peerId(20) });
+    expect(text.verdict).toBe("it had no part in this round");
+    expect(text.forfeit).toContain("its update of round 11 was used without a judgement");
+    expect(text.account).toContain("forfeited");
+  });
+
   it("of a late commit says by how many seconds", () => {
     const reason: VerdictReason = {
       code: "late-commit",

@@ -22,10 +22,11 @@ import { type FinishedRound, receiptsOf } from "./receipts.ts";
 export interface Explanation {
   round: number;
   peer: string;
-  verdict: Receipt["verdict"];
+  /** Null: it had no part in the round, which yet decided about its pay. */
+  verdict: Receipt["verdict"] | null;
   /** Title and sentence, in the order in which things happened. */
   lines: { title: string; text: string }[];
-  receipt: Receipt;
+  receipt: Receipt | null;
 }
 
 /** `entry`: what the run remembers of the peer after the round, if it does. Null: it had nothing to do with the round. */
@@ -35,26 +36,34 @@ export function explainPeer(
   peer: string,
 ): Explanation | null {
   const receipt = receiptsOf(finished).find((one) => one.peer === peer);
-  if (receipt === undefined) return null;
   const { close, manifest } = finished;
   const settled = close.body.submissions.find((one) => one.peer === peer);
   const line = (title: string, ...texts: (string | null)[]) =>
     texts.filter((text) => text !== null).map((text, i) => ({ title: i === 0 ? title : "", text }));
+  const round = line("round", `${manifest.body.round}, ${manifest.body.outcome}: ${manifest.body.reason}`);
+  const afterwards = [
+    ...line("forfeit", forfeitText(finished, peer)),
+    ...line("account", entry === undefined ? null : accountText(entry)),
+    ...line("standing", entry === undefined ? null : standingText(entry)),
+  ];
+  if (receipt === undefined) {
+    if (!finished.selection.body.forfeits.some((one) => one.peer === peer)) return null;
+    const lines = [...round, ...line("verdict", "it had no part in this round"), ...afterwards];
+    return { round: manifest.body.round, peer, verdict: null, receipt: null, lines };
+  }
   return {
     round: manifest.body.round,
     peer,
     verdict: receipt.verdict,
     receipt,
     lines: [
-      ...line("round", `${manifest.body.round}, ${manifest.body.outcome}: ${manifest.body.reason}`),
+      ...round,
       ...line("verdict", explain(receipt.reason)),
       ...line("norm", settled === undefined ? null : normText(close.body, settled)),
       ...line("judging", judgingText(finished, peer)),
       ...(receipt.judgement === null ? [] : judgementLines(finished, receipt.judgement, line)),
       ...line("pay", payText(receipt, entry)),
-      ...line("forfeit", forfeitText(finished, peer)),
-      ...line("account", entry === undefined ? null : accountText(entry)),
-      ...line("standing", entry === undefined ? null : standingText(entry)),
+      ...afterwards,
       ...line("to change", ...whatWouldChange(finished, receipt, entry)),
     ],
   };
@@ -122,8 +131,13 @@ function ownDataTexts(matrix: NonNullable<Judgement["matrix"]>, judgement: Judge
     : z > 0
       ? "better on its own data than chance and luck explain, as if trained on it"
       : "no better on its own data than anybody: as if trained on something else";
+  // The published rule compares with the anchor and with nobody else.
+  const compared =
+    column === 0 && rest === 0
+      ? `${signed(row)} on text that nobody trained on`
+      : `${signed(row)} on that of others; others gain ${signed(column)} there, ${signed(rest)} elsewhere`;
   return [
-    `${signed(own)} on its own data, ${signed(row)} on that of others; others gain ${signed(column)} there, ${signed(rest)} elsewhere`,
+    `${signed(own)} on its own data, ${compared}`,
     `together ${signed(z)}: ${meaning}`,
     `assignment score ${figure(f64FromHex(judgement.assignmentScore))} after ${judgement.countedRounds} such rounds`,
   ];

@@ -123,6 +123,7 @@ function attackRows(all: readonly Result[]) {
       rewardShare: spreadOf(outcomes.map((one) => one.rewardShare)),
       honestShare: spreadOf(outcomes.map((one) => one.honestShare)),
       honestRefused: spreadOf(outcomes.map((one) => one.honestRefused)),
+      honestCopied: spreadOf(outcomes.map((one) => one.honestCopied)),
     };
   });
 }
@@ -172,6 +173,7 @@ function text(table: { attacks: ReturnType<typeof attackRows> } & Partial<StudyF
     "against clean",
     "paid",
     "honest refused",
+    "taken for a copy",
   ];
   const body = table.attacks.map((row) => {
     const worse = 100 * (row.heldOutLoss.median / row.cleanHeldOutLoss.median - 1);
@@ -184,6 +186,7 @@ function text(table: { attacks: ReturnType<typeof attackRows> } & Partial<StudyF
       `${worse >= 0 ? "+" : ""}${worse.toFixed(2)} %`,
       `${(100 * row.rewardShare.median).toFixed(1)} %`,
       String(row.honestRefused.greatest),
+      String(row.honestCopied.greatest),
     ];
   });
   const widths = head.map((title, i) => Math.max(title.length, ...body.map((row) => (row[i] ?? "").length)));

@@ -44,7 +44,10 @@ describe("the ledger of a run", () => {
     expect(rows.map((row) => row.split(",").length)).toEqual([10, 10]);
   });
 
-  it("is refused where shares were made on the way", async () => {
+  it.each([
+    ["made", 0.6],
+    ["lost", 0.4],
+  ])("is refused where shares were %s on the way", async (_, paid) => {
     await finish();
     const forged: FactSource = {
       ...source,
@@ -52,7 +55,7 @@ describe("the ledger of a run", () => {
         const fact = await source.read(type, key);
         if (type !== "ledger" || fact === null) return fact;
         const page = fact.body as LedgerPage;
-        const entries = page.entries.map((entry) => ({ ...entry, paid: f64ToHex(0.6) }));
+        const entries = page.entries.map((entry) => ({ ...entry, held: f64ToHex(0), paid: f64ToHex(paid) }));
         return { ...fact, body: { ...page, entries } } as typeof fact;
       },
     };

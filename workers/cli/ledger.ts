@@ -59,23 +59,27 @@ export async function ledgerTable(source: FactSource, round: number): Promise<Le
   );
   const accounts = entries.map((entry) => accountOf(entry, shares.get(entry.peer) ?? 0));
   const sum = accounts.reduce((all, { total }) => all + total, 0);
-  const due = await paidRounds(source, round);
-  if (sum > due + SUM_TOLERANCE)
+  const due = await sharesUpTo(source, round);
+  if (Math.abs(sum - due) > SUM_TOLERANCE)
     throw new OuterloopError(
       "wrong-sums",
-      `the accounts hold ${sum} rounds' pay, ${due} rounds have paid: the ledger cannot be right`,
+      `the accounts hold ${sum} rounds' pay, the selections gave out ${due}: the ledger cannot be right`,
     );
   return { run: source.run, round, accounts: accounts.sort((a, b) => b.total - a.total), sum };
 }
 
-/** Rounds up to this one that were applied: each gives out one whole share at most. */
-async function paidRounds(source: FactSource, last: number): Promise<number> {
-  let paid = 0;
+/** What the selections up to this round gave out, of the sums that were published. */
+async function sharesUpTo(source: FactSource, last: number): Promise<number> {
+  let due = 0;
   for (let round = 1; round <= last; round++) {
     const manifest = await source.read("manifest", keys.manifest(source.run, round));
-    if (manifest?.body.outcome === "applied") paid++;
+    const set = manifest?.body.set ?? null;
+    if (set === null) continue;
+    const selection = await source.read("selection", keys.selection(source.run, round));
+    const notSelected = set === "selected" ? (selection?.body.notSelected ?? []) : [];
+    for (const { share } of [...(selection?.body[set] ?? []), ...notSelected]) due += f64FromHex(share);
   }
-  return paid;
+  return due;
 }
 
 function accountOf(entry: LedgerEntry, share: number): Account {

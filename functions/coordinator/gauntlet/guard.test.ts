@@ -91,6 +91,14 @@ describe("the guard", () => {
     expect(guard([says(ann, 2), says(ben, 0)]).soFar).toBe("refused");
   });
 
+  it("asks one more while opinions are evenly split, and refuses if nobody is left", () => {
+    const four = [ann, ben, cat, peerId(904)];
+    const split = four.map((evaluator, i) => says(evaluator, i < 2 ? 2 : 0));
+    expect(guard(split, [...four, peerId(905)]).verdict).toBe("open");
+    expect(guard([...split, says(peerId(905), 0)], [...four, peerId(905)]).verdict).toBe("passed");
+    expect(guard(split, four).verdict).toBe("refused");
+  });
+
   it("blames who says of a sum what two others deny, and nobody of two", () => {
     const looked = (...said: [string, boolean][]): Manifest["guard"] =>
       said.map(([evaluator, passed]) => ({
@@ -103,6 +111,11 @@ describe("the guard", () => {
     expect(guardFaults(looked([ann, false], [ben, true], [cat, true]))).toEqual([ann]);
     expect(guardFaults(looked([ann, true], [ben, false], [cat, false]))).toEqual([ann]);
     expect(guardFaults(looked([ann, false], [ben, true]))).toEqual([]);
+    const dan = peerId(904);
+    expect(guardFaults(looked([ann, false], [ben, false], [cat, true], [dan, true]))).toEqual([]);
+    expect(
+      guardFaults(looked([ann, false], [ben, false], [cat, true], [dan, true], [peerId(905), true])),
+    ).toEqual([ann, ben]);
     const other = looked([cat, true]).map((one) => ({ ...one, set: "established" as const }));
     expect(guardFaults([...looked([ann, false], [ben, true]), ...other])).toEqual([]);
   });

@@ -54,7 +54,9 @@ export function guardOn(
   const passed = looked.filter((one) => one.passed).length;
   const refused = looked.length - passed;
   const oneIsEnough = looked.some((one) => one.passed && trust(one.evaluator) === "trusted");
-  const wanted = Math.min(standing.length, passed > 0 && refused > 0 ? 3 : oneIsEnough ? 1 : 2);
+  // Evenly split: one more is asked, as long as there is one.
+  const differing = Math.max(3, passed === refused ? looked.length + 1 : 0);
+  const wanted = Math.min(standing.length, passed > 0 && refused > 0 ? differing : oneIsEnough ? 1 : 2);
   // A single refusal must not undo a round while there are others who could be asked.
   const lone = looked.length === 1 && refused === 1 && standing.length > 1;
   const soFar = looked.length === 0 || lone ? "open" : passed > refused ? "passed" : "refused";
@@ -72,10 +74,12 @@ export function guardOn(
   };
 }
 
-/** Evaluators that said of a sum what two others deny. */
+/** Evaluators that said of a sum what a majority of two or more denies. */
 export function guardFaults(looked: Manifest["guard"]): string[] {
+  const saying = (set: AggregateSet, passed: boolean) =>
+    looked.filter((one) => one.set === set && one.passed === passed).length;
   return looked
-    .filter(({ set, passed }) => looked.filter((one) => one.set === set && one.passed !== passed).length >= 2)
+    .filter(({ set, passed }) => saying(set, !passed) >= 2 && saying(set, !passed) > saying(set, passed))
     .map(({ evaluator }) => evaluator);
 }
 

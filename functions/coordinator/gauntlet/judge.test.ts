@@ -183,7 +183,7 @@ describe("a judgement", () => {
     ]);
   });
 
-  it("stores what judging an update cost: the median over reports, no more than a factor of two from before", () => {
+  it("stores what judging an update cost: the median over evaluators, no more than a factor of two from before", () => {
     const after = (secondsPerUpdate: number | null) => {
       const run = runFacts({ previous: { ...runFacts().previous, secondsPerUpdate } });
       return f64FromHex(judgeRound(evaluateFacts(peers, { gains: honest, run })).secondsPerUpdate ?? "");
@@ -193,6 +193,14 @@ describe("a judgement", () => {
     expect(after(null)).toBe(testConfig.gauntlet.judging.secondsPerUpdate / 2);
     const facts = evaluateFacts(peers, { gains: honest });
     expect(judgeRound({ ...facts, reports: [] }).secondsPerUpdate).toBeNull();
+  });
+
+  it("takes no job to have cost more than its window, whatever its report says", () => {
+    const longest = testConfig.windows.evaluationSeconds / peers.length;
+    const run = runFacts({ previous: { ...runFacts().previous, secondsPerUpdate: longest } });
+    const facts = evaluateFacts(peers, { gains: honest, run });
+    const reports = facts.reports.map((one) => ({ ...one, report: { ...one.report, seconds: 1e9 } }));
+    expect(f64FromHex(judgeRound({ ...facts, reports }).secondsPerUpdate ?? "")).toBe(longest);
   });
 
   it("counts the warm-up by the run's rounds: a fresh key late in a run begins at nothing", () => {

@@ -203,9 +203,18 @@ function whatEvaluatorsDid(
       .filter((report) => report.job === job.job && reported.includes(report.evaluator))
       .map((report) => ({ ...report, counted: counted.includes(report) })),
   );
-  const seconds = looked
-    .filter(({ counted }) => counted)
-    .map(({ report }) => report.seconds / Math.max(1, report.losses.length));
+  // An evaluator has one voice, however many jobs it took, and no job takes longer than its window.
+  const longest = facts.config.windows.evaluationSeconds;
+  const seconds = [
+    ...Map.groupBy(
+      looked.filter(({ counted }) => counted),
+      ({ evaluator }) => evaluator,
+    ).values(),
+  ]
+    .map((own) =>
+      own.map(({ report }) => Math.min(longest, report.seconds) / Math.max(1, report.losses.length)),
+    )
+    .flatMap((own) => lowerMedian(own) ?? []);
   const cost = lowerMedian(seconds);
   const before = facts.previous.secondsPerUpdate ?? facts.config.gauntlet.judging.secondsPerUpdate;
   return {

@@ -9,7 +9,7 @@
  */
 import type { EvaluatorRecord, Job, Report } from "../../../schemas/index.ts";
 import type { StoredReport } from "../facts.ts";
-import { type EvaluatorTrust, trustIn } from "./evaluator-trust.ts";
+import { type EvaluatorTrust, recentFaults, trustIn } from "./evaluator-trust.ts";
 import { type LossScore, lossScore, neededScore } from "./loss-score.ts";
 import { unpackLosses } from "./losses.ts";
 import { median } from "./robust.ts";
@@ -228,9 +228,9 @@ const mean = (values: readonly number[]) =>
 /** Of evaluators of whom nobody knows who is right: no fault before most confirmed before first by id. */
 function bestRecord<One extends { stored: StoredReport }>(
   reports: readonly One[],
-  { records }: OpinionRules,
+  { records, round }: OpinionRules,
 ): One | undefined {
-  const faults = (one: One) => records.get(one.stored.evaluator)?.faults.length ?? 0;
+  const faults = (one: One) => recentFaults(records.get(one.stored.evaluator), round).length;
   const confirmed = (one: One) => records.get(one.stored.evaluator)?.confirmed ?? 0;
   return [...reports].sort((a, b) => faults(a) - faults(b) || confirmed(b) - confirmed(a))[0];
 }

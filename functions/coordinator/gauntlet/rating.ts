@@ -74,7 +74,7 @@ function rateTable(
   );
 }
 
-/** Ratings after a round. `places`: best first, without ties; `helped`: LossScore above 0. */
+/** Ratings after a round. `places`: best first, without ties; `helped`: the LossScore is above what is needed. */
 export function rateRound(
   places: readonly { peer: string; skill: Skill; helped: boolean }[],
   settings: RatingSettings,

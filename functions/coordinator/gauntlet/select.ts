@@ -132,7 +132,8 @@ export function select(
   const half = proven.length >= minSubmissions ? proven : [];
   return {
     selected: usedUpdates(chosen, clips, shares),
-    established: usedUpdates(half, clips, sharesOf(half, membersOf)),
+    // Its copies have no receipt of that half: nobody shares with them.
+    established: usedUpdates(half, clips, sharesOf(half, new Map())),
     notSelected: notUsed(reasons, shares),
   };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { f64FromHex } from "../../../schemas/index.ts";
+import { f64FromHex, type Receipt } from "../../../schemas/index.ts";
 import type { Played } from "./play.ts";
 
 export interface Outcome {
@@ -19,6 +19,8 @@ export interface Outcome {
   honestShare: number;
   /** Rounds in which the unluckiest honest peer was refused or found harmful. */
   honestRefused: number;
+  /** Rounds in which the unluckiest honest peer stood back for a copy, its own or another's. */
+  honestCopied: number;
   /** Evaluators that were found wrong. */
   evaluatorFaults: number;
 }
@@ -45,16 +47,16 @@ export function outcomeOf(played: Played, clean: Played): Outcome {
   const paid = (peers: readonly string[]) =>
     peers.reduce((sum, peer) => sum + f64FromHex(ledger.get(peer)?.paid ?? "0".repeat(16)), 0);
   const all = paid([...attackers, ...honest]);
-  const refusals = honest.map(
-    (peer) =>
-      rounds.slice(0, HONEST_ROUNDS).filter(({ receipts }) => {
-        const receipt = receipts.find((one) => one.peer === peer);
-        return (
-          receipt !== undefined &&
-          (REFUSED.has(receipt.verdict) || receipt.reason.code === "loss-score-too-low")
-        );
-      }).length,
-  );
+  const unluckiest = (isBad: (receipt: Receipt) => boolean) =>
+    Math.max(
+      0,
+      ...honest.map(
+        (peer) =>
+          rounds
+            .slice(0, HONEST_ROUNDS)
+            .filter(({ receipts }) => receipts.some((one) => one.peer === peer && isBad(one))).length,
+      ),
+    );
   return {
     caughtBy: [...reasons].sort((a, b) => b[1] - a[1]).map(([code]) => code),
     roundsUntilHarmless: lastUsed === rounds.length ? null : lastUsed,
@@ -62,7 +64,10 @@ export function outcomeOf(played: Played, clean: Played): Outcome {
     cleanHeldOutLoss: clean.heldOut.at(-1) ?? Number.NaN,
     rewardShare: all === 0 ? 0 : paid(attackers) / all,
     honestShare: all === 0 ? 0 : paid(honest) / all / honest.length,
-    honestRefused: Math.max(0, ...refusals),
+    honestRefused: unluckiest(
+      ({ verdict, reason }) => REFUSED.has(verdict) || reason.code === "loss-score-too-low",
+    ),
+    honestCopied: unluckiest(({ reason }) => reason.code === "copy"),
     evaluatorFaults: faults.length,
   };
 }
