@@ -71,7 +71,8 @@ class Call {
     const bool fits = value != nullptr && napi_is_typedarray(env_, value, &is_typed_array) == napi_ok &&
                       is_typed_array &&
                       napi_get_typedarray_info(env_, value, &type, &array.length, &data, &memory, nullptr) == napi_ok &&
-                      type == ElementType<T>::kType;
+                      type == ElementType<T>::kType &&
+                      reinterpret_cast<uintptr_t>(data) % alignof(T) == 0;  // memory of another addon may begin anywhere
     Require(fits, message);
     array.data = static_cast<T*>(data);
     bool can_be_taken_away = true;  // An ArrayBuffer can be detached or shrunk while another thread works on it, shared memory cannot.
