@@ -136,8 +136,6 @@ export const close = z.strictObject({
         peers: z.array(publicKeyHex).min(1),
         /** Window numbers of each owner's sequences, in the order of `peers`. */
         owned: z.array(windows),
-        /** Evaluators that must report on it, if so many there are. */
-        opinions: z.int().min(1).max(2),
         /** A row whose outcome is known: no update at all, or the reverse of one that helps. */
         canary: z.strictObject({ peer: publicKeyHex, kind: z.enum(["nothing", "reverse"]) }).nullable(),
       }),

@@ -190,7 +190,10 @@ describe("gathering", () => {
       recordOf(
         "roster",
         decide(
-          gatherFacts(announced(...peers), { ...run, seeds: { roster: digest(seed), close: digest("c") } }),
+          gatherFacts(announced(...peers), {
+            ...run,
+            seeds: { roster: digest(seed), close: digest("c"), next: digest("n") },
+          }),
           T0 + 1e6,
         ),
       ).peers.map(({ peer }) => peer);
@@ -599,6 +602,19 @@ describe("evaluating", () => {
     expect(selection.notSelected.map(({ reason }) => reason.code)).toEqual(["not-judged", "not-judged"]);
   });
 
+  it("asks somebody else where a second opinion was drawn, and lets nobody see before where that is", () => {
+    const drawn = (secondOpinions: number) => {
+      const config = configWith("gauntlet", { judging: { ...testConfig.gauntlet.judging, secondOpinions } });
+      return evaluateFacts([one, two, three], { run: runFacts({ config }) });
+    };
+    const doubled = decide(drawn(1), T0 + 5_000);
+    expect(waitingOf(doubled)).toEqual(["report 0000"]);
+    expect(doubled.followUps).toMatchObject([{ message: { type: "judge", others: [peerId(903)] } }]);
+    const single = drawn(0.000_001);
+    recordOf("selection", decide(single, T0 + 5_000));
+    expect(waitingOf(decide(forReader(single), T0 + 5_000))).toEqual(["report 0000"]);
+  });
+
   it("is empty when no report came in time", () => {
     const selection = recordOf(
       "selection",
@@ -832,9 +848,10 @@ describe("a decision", () => {
     "that ends %s shows no link of the seed chain before its time",
     (phase, facts) => {
       const text = JSON.stringify(decide(facts, T0 + 60_000));
-      const seeds = facts.seeds ?? { roster: "", close: "" };
+      const seeds = facts.seeds ?? { roster: "", close: "", next: "" };
       expect(text.includes(seeds.roster)).toBe(phase === "gather");
       expect(text.includes(seeds.close)).toBe(phase === "settle");
+      expect(text.includes(seeds.next)).toBe(false);
     },
   );
 

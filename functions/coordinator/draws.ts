@@ -68,7 +68,14 @@ export class Draw {
     while (seen.size < count) seen.add(this.integer(bound));
     return [...seen];
   }
+
+  /** True with this probability, of which six decimals count. */
+  happens(probability: number): boolean {
+    return this.integer(CHANCES) < probability * CHANCES;
+  }
 }
+
+const CHANCES = 1_000_000;
 
 const FEISTEL_ROUNDS = 6;
 

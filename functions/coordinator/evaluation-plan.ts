@@ -47,7 +47,7 @@ export function evaluationPlan(
   const testable = assignedTest === "matrix" ? Math.floor(order.length / MIN_OWNERS) : order.length;
   const groupCount = Math.min(Math.ceil(order.length / ownersPerGroup), Math.max(1, testable));
   const groups = Array.from({ length: groupCount }, (_, g) => order.filter((_, i) => i % groupCount === g));
-  const draw = new Draw(seed, "opinions");
+  const draw = new Draw(seed, "canaries");
   return {
     step: f32ToHex(trialStep(f32FromHex(roster.body.alpha), included.length, config.gauntlet)),
     budget: {
@@ -62,8 +62,7 @@ export function evaluationPlan(
       owned: peers.map((peer) =>
         ownedWindows(seed, peer, windows, position.get(peer) ?? 0, sequencesPerOwner),
       ),
-      opinions: happens(draw, judging.secondOpinions) ? 2 : 1,
-      canary: happens(draw, judging.canaries) ? canaryIn(facts, peers, draw) : null,
+      canary: draw.happens(judging.canaries) ? canaryIn(facts, peers, draw) : null,
     })),
   };
 }
@@ -101,12 +100,6 @@ function judgingOrder(
   ].slice(0, budget);
   return drawn.filter((peer) => judged.includes(peer));
 }
-
-/** True with this probability. */
-function happens(draw: Draw, probability: number): boolean {
-  return draw.integer(CHANCES) < probability * CHANCES;
-}
-const CHANCES = 1_000_000;
 
 /** The reverse of an established peer's update must do harm; where there is none, no update must change nothing. */
 function canaryIn(facts: FactsOf<"settle">, peers: readonly string[], draw: Draw): Job["canary"] {

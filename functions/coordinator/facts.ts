@@ -55,7 +55,12 @@ export interface RunFacts {
   /** True: the operator aborted this round. */
   aborted: boolean;
   /** Links of the seed chain for this round. Undefined for a reader that must not (and cannot) decide. */
-  seeds?: { roster: string; close: string };
+  seeds?: {
+    roster: string;
+    close: string;
+    /** That of the next roster, which nobody knows before this round is over. */
+    next: string;
+  };
 }
 
 export interface AnnouncedIntent {

@@ -79,7 +79,7 @@ async function readRound(context: RunContext, round: number): Promise<RoundFacts
   const common = await readRunFacts(context, round, controls);
   if (roster === null) {
     // Beyond the seed chain nothing can be drawn: a longer run needs a new one.
-    const drawable = closeLink(round) <= context.genesis.body.seedChain.links;
+    const drawable = rosterLink(round + 1) <= context.genesis.body.seedChain.links;
     if (round > common.config.rounds || !drawable) return { ...common, phase: "finished" };
     return { ...common, phase: "gather", intents: await readIntents(context, common) };
   }
@@ -182,11 +182,12 @@ async function readRunFacts(
     evaluators: keysInRound(genesis.body, controls, round).evaluators,
     paused: pausedBecause(controls),
     aborted: isAborted(controls, round),
-    ...(secrets !== undefined && closeLink(round) <= genesis.body.seedChain.links
+    ...(secrets !== undefined && rosterLink(round + 1) <= genesis.body.seedChain.links
       ? {
           seeds: {
             roster: secrets.chain.link(rosterLink(round)),
             close: secrets.chain.link(closeLink(round)),
+            next: secrets.chain.link(rosterLink(round + 1)),
           },
         }
       : {}),

@@ -15,7 +15,7 @@ import { Draw } from "../draws.ts";
 import type { FactsOf } from "../facts.ts";
 import { isTie, type LossScore, lossScore, neededScore, usualScore } from "./loss-score.ts";
 import { assignmentScale, nextAssignmentScore, ownMinusRandom, type Residual, residuals } from "./matrix.ts";
-import { type JobGains, type JobOpinion, opinionOn } from "./opinions.ts";
+import { doubledJobs, type JobGains, type JobOpinion, opinionOn } from "./opinions.ts";
 import { peerScore, RECENT_ROUNDS, ratingFactor, scoreFactors } from "./peer-score.ts";
 import { initialSkill, ordinal, rateRound, type Skill, skillBefore } from "./rating.ts";
 import { lowerMedian, usual } from "./robust.ts";
@@ -42,6 +42,8 @@ export type JudgedRound = Pick<
 /** The opinion on every job of the plan. */
 export function opinionsOf(facts: FactsOf<"evaluate">): JobOpinion[] {
   const { anchor, privateSequences, jobs } = facts.close.body.plan;
+  const { tolerance, secondOpinions } = facts.config.gauntlet.judging;
+  const doubled = doubledJobs(jobs, secondOpinions, facts.seeds?.next);
   return jobs.map((job) =>
     opinionOn(job, facts.reports, {
       round: facts.round,
@@ -49,7 +51,8 @@ export function opinionsOf(facts: FactsOf<"evaluate">): JobOpinion[] {
       records: facts.previous.evaluators,
       anchorSequences: anchor.length,
       privateSequences,
-      tolerance: facts.config.gauntlet.judging.tolerance,
+      tolerance,
+      doubled,
     }),
   );
 }

@@ -8,7 +8,7 @@ import { f64ToHex, type Selection } from "../../../schemas/index.ts";
 import type { FactsOf } from "../facts.ts";
 import { lossScore } from "./loss-score.ts";
 import { finiteFigure } from "./losses.ts";
-import { opinionOn } from "./opinions.ts";
+import { doubledJobs, opinionOn } from "./opinions.ts";
 
 /** So many standard errors below 0 are harm. */
 const HARMFUL_ERRORS = 2;
@@ -18,6 +18,8 @@ export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
   const { late } = facts;
   if (late === null) return [];
   const { anchor, privateSequences, jobs } = late.close.plan;
+  const { tolerance, secondOpinions } = facts.config.gauntlet.judging;
+  const doubled = doubledJobs(jobs, secondOpinions, facts.roster.body.seed);
   return late.peers.flatMap((peer) => {
     const job = jobs.find(({ peers }) => peers.includes(peer));
     if (job === undefined) return [];
@@ -27,7 +29,8 @@ export function forfeitsOf(facts: FactsOf<"evaluate">): Selection["forfeits"] {
       records: facts.previous.evaluators,
       anchorSequences: anchor.length,
       privateSequences,
-      tolerance: facts.config.gauntlet.judging.tolerance,
+      tolerance,
+      doubled,
     });
     // One word of somebody who is not trusted yet must not cost anybody a record.
     if (gains === null || !settled) return [];

@@ -3,6 +3,7 @@ import type { EvaluatorRecord, Job } from "../../../schemas/index.ts";
 import {
   closeOf,
   cutoffOf,
+  digest,
   type Gains,
   jobOf,
   peerId,
@@ -12,7 +13,7 @@ import {
   trustedEvaluator,
 } from "../testing/facts.ts";
 import { packLosses } from "./losses.ts";
-import { type OpinionRules, opinionOn } from "./opinions.ts";
+import { doubledJobs, type OpinionRules, opinionOn } from "./opinions.ts";
 
 const peers = peerIds(2);
 const [ann, ben, cat] = [peerId(901), peerId(902), peerId(903)];
@@ -33,6 +34,7 @@ interface Setting {
   job?: Partial<Job>;
   evaluators?: readonly string[];
   records?: readonly EvaluatorRecord[];
+  doubled?: boolean;
 }
 type Said = { evaluator: string; gains?: typeof crowned; others?: readonly string[] };
 
@@ -47,12 +49,31 @@ function opinion(said: readonly Said[], setting: Setting = {}) {
     anchorSequences: 4,
     privateSequences: 1,
     tolerance: 0.05,
+    doubled: new Set(setting.doubled === true ? [job.job] : []),
   };
   const reports = said.map(({ evaluator, gains = good, others = [] }) =>
     reportOf(close, gains, { evaluator, others }),
   );
   return { ...opinionOn(job, reports, rules), reports, job, rules };
 }
+
+describe("second opinions", () => {
+  const jobs = Array.from({ length: 400 }, (_, i) => jobOf(peers, { job: String(i).padStart(4, "0") }));
+
+  it("are drawn from a link that nobody knows yet; whoever has none must take every job for one", () => {
+    const drawn = doubledJobs(jobs, 0.25, digest("a"));
+    expect(drawn.size).toBeGreaterThan(60);
+    expect(drawn.size).toBeLessThan(140);
+    expect(doubledJobs(jobs, 0.25, digest("a"))).toEqual(drawn);
+    expect(doubledJobs(jobs, 0.25, digest("b"))).not.toEqual(drawn);
+    expect(doubledJobs(jobs, 0.25, undefined).size).toBe(400);
+  });
+
+  it("are none where none are wanted", () => {
+    expect(doubledJobs(jobs, 0, digest("a")).size).toBe(0);
+    expect(doubledJobs(jobs, 0, undefined).size).toBe(0);
+  });
+});
 
 describe("an opinion on a job", () => {
   it("of nobody says nothing", () => {
@@ -66,8 +87,8 @@ describe("an opinion on a job", () => {
     expect(gains?.owned[0]?.map(([first]) => Math.round(100 * (first ?? 0)))).toEqual([15, 10]);
   });
 
-  it("of one trusted evaluator is not where the plan wants two", () => {
-    const setting = { records: [trustedEvaluator(ann)], job: { opinions: 2 } };
+  it("of one trusted evaluator is not where two were drawn", () => {
+    const setting = { records: [trustedEvaluator(ann)], doubled: true };
     expect(opinion([{ evaluator: ann }], setting).settled).toBe(false);
     const both = opinion([{ evaluator: ann }, { evaluator: ben, others: [ann] }], setting);
     expect(both).toMatchObject({ settled: true, confirmed: [ann, ben] });

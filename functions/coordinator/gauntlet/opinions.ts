@@ -8,6 +8,7 @@
  * @module
  */
 import type { EvaluatorRecord, Job, Report } from "../../../schemas/index.ts";
+import { Draw } from "../draws.ts";
 import type { StoredReport } from "../facts.ts";
 import { type EvaluatorTrust, recentFaults, trustIn } from "./evaluator-trust.ts";
 import { type LossScore, lossScore, neededScore } from "./loss-score.ts";
@@ -55,6 +56,22 @@ export interface OpinionRules {
   privateSequences: number;
   /** Share by which mean gains may differ. */
   tolerance: number;
+  /** Jobs that need two reports, whoever gave the first. */
+  doubled: ReadonlySet<string>;
+}
+
+/**
+ * Jobs with a second opinion, drawn from a link that is revealed only with the next roster: whoever knew them while it judges could lie
+ * on all others. Without the link, any job may be one of them.
+ */
+export function doubledJobs(
+  jobs: readonly Job[],
+  probability: number,
+  seed: string | undefined,
+): Set<string> {
+  if (seed === undefined) return new Set(probability > 0 ? jobs.map(({ job }) => job) : []);
+  const draw = new Draw(seed, "opinions");
+  return new Set(jobs.filter(() => draw.happens(probability)).map(({ job }) => job));
 }
 
 /** What the reports on one job are worth together. `reports`: accepted ones, in any order. */
@@ -79,7 +96,7 @@ export function opinionOn(job: Job, reports: readonly StoredReport[], rules: Opi
   const wanted = Math.min(
     available,
     Math.max(
-      job.opinions,
+      rules.doubled.has(job.job) ? 2 : 1,
       fit.some(({ stored }) => trust(stored.evaluator) === "trusted") ? 1 : 2,
       differing.length > 0 ? 3 : 1,
     ),

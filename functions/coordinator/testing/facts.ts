@@ -42,7 +42,8 @@ export const factOf = <Body>(body: Body): Fact<Body> => ({ body, hash: hashOf(bo
 
 export const runId = `test-${"0".repeat(32)}`;
 export const rosterSeed = digest("roster seed");
-export const closeSeed = digest("close seed");
+const nextSeed = digest("the seed after this round");
+const closeSeed = digest("close seed");
 
 export const testConfig: RunConfig = {
   rounds: 20,
@@ -165,7 +166,7 @@ export function runFacts(changes: Partial<RunFacts> = {}): RunFacts {
     evaluators: testGenesis.keys.evaluators,
     paused: null,
     aborted: false,
-    seeds: { roster: rosterSeed, close: closeSeed },
+    seeds: { roster: rosterSeed, close: closeSeed, next: nextSeed },
     ...changes,
   };
 }
@@ -390,7 +391,6 @@ export function jobOf(peers: readonly string[], changes: Partial<Job> = {}): Job
     job: "0000",
     peers: [...peers],
     owned: peers.map((_, i) => [2 * i, 2 * i + 1]),
-    opinions: 1,
     canary: null,
     ...changes,
   };
