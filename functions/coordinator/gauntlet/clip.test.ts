@@ -24,6 +24,8 @@ describe("the median norm", () => {
     expect(medianNorm(measured(norms, new Array(norms.length).fill(true)), null)).toBe(median);
   });
 
+  const helpful = (some: readonly MeasuredNorm[]) => some.map((one) => ({ ...one, weight: 0.1 }));
+
   it.each([
     [[], null],
     [[3], 3],
@@ -32,13 +34,18 @@ describe("the median norm", () => {
     [[4, 3, 2, 1], 1],
     [[5, 4, 3, 2, 1], 2],
   ])("while nobody is, of %j is the lower quartile %j", (norms, median) => {
-    expect(medianNorm(measured(norms), null)).toBe(median);
+    expect(medianNorm(helpful(measured(norms)), null)).toBe(median);
+  });
+
+  it("where nobody has helped yet is the lower median: a quarter of lazy keys moves nothing", () => {
+    expect(medianNorm(measured([1, 1, 1, 1, 1, 1, 0.01, 0.01]), null)).toBe(1);
+    expect(medianNorm(helpful(measured([1, 1, 1, 1, 1, 1, 0.01, 0.01])), null)).toBe(0.01);
   });
 
   it("rests on established peers once there are three of them: headcount moves nothing", () => {
     const norms = [1, 1.1, 1.2, 100, 100, 100, 100];
-    expect(medianNorm(measured(norms, [true, true]), null)).toBe(1.1);
-    expect(medianNorm(measured([...norms, 100, 100], [true, true]), null)).toBe(1.2);
+    expect(medianNorm(helpful(measured(norms, [true, true])), null)).toBe(1.1);
+    expect(medianNorm(helpful(measured([...norms, 100, 100], [true, true])), null)).toBe(1.2);
     expect(medianNorm(measured([...norms, 100, 100], trio), null)).toBe(1.1);
   });
 

@@ -41,10 +41,10 @@ describe("pay", () => {
     expect(account([earns(0.5, "established"), earns(0.25)])).toMatchObject({ paid: 0.5, held: 0.25 });
   });
 
-  it("is forfeited with all that is held, and as much more as the last ten rounds brought", () => {
+  it("is forfeited with all that is held, and as much of what was paid as the last ten rounds brought", () => {
     const rounds = [...new Array(12).fill(earns(0.5, "established")), earns(0.5)];
-    expect(account([...rounds, "forfeit"])).toEqual({ paid: 1.5, held: 0, forfeited: 5, recent: [] });
-    expect(account([...rounds, "forfeit", "forfeit"])).toMatchObject({ paid: 1.5, forfeited: 5 });
+    expect(account([...rounds, "forfeit"])).toEqual({ paid: 1, held: 0, forfeited: 5.5, recent: [] });
+    expect(account([...rounds, "forfeit", "forfeit"])).toMatchObject({ paid: 1, forfeited: 5.5 });
     const long = new Array(20).fill(earns(0.5));
     expect(account([...long, "forfeit"])).toMatchObject({ paid: 0, held: 0, forfeited: 10 });
   });

@@ -40,7 +40,7 @@ export function pay(before: Account | undefined, { round, share, standing, helpe
   };
 }
 
-/** The account after a forfeit: without what is held, and as much of what was paid as the last rounds' shares exceed that. */
+/** The account after a forfeit: without what is held, and without as much of what was paid as the last rounds brought. */
 export function forfeit(before: Account): Account {
   const [paid, held, forfeited] = [before.paid, before.held, before.forfeited].map(f64FromHex) as [
     number,
@@ -48,7 +48,7 @@ export function forfeit(before: Account): Account {
     number,
   ];
   const lost = before.recentShares.reduce((sum, one) => sum + f64FromHex(one.share), 0);
-  const fromPaid = Math.min(paid, Math.max(0, lost - held));
+  const fromPaid = Math.min(paid, lost);
   return {
     paid: f64ToHex(paid - fromPaid),
     held: f64ToHex(0),

@@ -12,18 +12,18 @@ import {
   f64FromHex,
   f64ToHex,
   type Judgement,
-  type KeyStanding,
   type Selection,
   type UsedUpdate,
   type VerdictReason,
 } from "../../../schemas/index.ts";
 import { Draw } from "../draws.ts";
 import type { FactsOf } from "../facts.ts";
+import { usualScore } from "./loss-score.ts";
 import { finiteFigure } from "./losses.ts";
 import type { JobOpinion } from "./opinions.ts";
 import { sharesOf } from "./rewards.ts";
 import { isEstablished } from "./standing.ts";
-import { weightsOf } from "./weights.ts";
+import { type Weighed, weightsOf } from "./weights.ts";
 
 export type Chosen = Pick<Selection, "selected" | "established" | "notSelected">;
 
@@ -31,10 +31,7 @@ export type Chosen = Pick<Selection, "selected" | "established" | "notSelected">
 const PROBATION_SHARE = 1 / 10;
 
 /** An update that passed every gate. */
-interface Candidate {
-  peer: string;
-  standing: KeyStanding;
-  judged: boolean;
+interface Candidate extends Weighed {
   peerScore: number;
 }
 
@@ -64,7 +61,7 @@ export function select(
         passed.set(peer, {
           peer,
           standing: "established",
-          judged: false,
+          lossScore: null,
           peerScore: f64FromHex(entry.peerScore),
         });
       else reasons.set(peer, { code: "not-judged", cause });
@@ -76,8 +73,9 @@ export function select(
       ].map((bits) => finiteFigure(f64FromHex(bits))) as [number, number, number];
       reasons.set(peer, { code: "loss-score-too-low", lossScore, standardError, needed });
     } else {
-      const { standing, peerScore } = judgement;
-      passed.set(peer, { peer, standing, judged: true, peerScore: f64FromHex(peerScore) });
+      const { standing } = judgement;
+      const [lossScore, peerScore] = [f64FromHex(judgement.lossScore), f64FromHex(judgement.peerScore)];
+      passed.set(peer, { peer, standing, lossScore, peerScore });
     }
   }
 
@@ -87,7 +85,7 @@ export function select(
     // One of each cluster stands for it: the best, among equals by a draw. Which of them is the original cannot be seen, but who trains
     // what others were given has the lower assignment score.
     const all = cluster.peers.filter((peer) => passed.has(peer));
-    const seen = all.filter((peer) => passed.get(peer)?.judged);
+    const seen = all.filter((peer) => wasJudged(passed.get(peer)));
     const members = seen.length > 0 ? seen : all;
     for (const peer of all)
       if (!members.includes(peer)) {
@@ -105,37 +103,45 @@ export function select(
   }
 
   const candidates = draw.shuffled([...passed.values()]);
-  const judged = candidates.filter((one) => one.judged);
+  const judged = candidates.filter(wasJudged);
   if (judged.length < minSubmissions) {
-    for (const { peer, judged: wasJudged } of candidates)
+    for (const candidate of candidates)
       reasons.set(
-        peer,
-        wasJudged
+        candidate.peer,
+        wasJudged(candidate)
           ? { code: "too-few-eligible", eligible: judged.length, needed: minSubmissions }
-          : { code: "not-judged", cause: whyNotJudged(facts, peer, opinions) },
+          : { code: "not-judged", cause: whyNotJudged(facts, candidate.peer, opinions) },
       );
     return { selected: [], established: [], notSelected: notUsed(reasons, new Map()) };
   }
 
   const { chosen, left } = fillSlots(candidates, maxSelected);
   for (const [peer, reason] of left) reasons.set(peer, reason);
-  for (const { peer, judged: wasJudged } of candidates) {
+  for (const candidate of candidates) {
+    const { peer } = candidate;
     // Without a judgement and without a slot there is nothing to be paid for.
-    if (!wasJudged && !chosen.some((one) => one.peer === peer)) {
+    if (!wasJudged(candidate) && !chosen.some((one) => one.peer === peer)) {
       reasons.set(peer, { code: "not-judged", cause: whyNotJudged(facts, peer, opinions) });
       passed.delete(peer);
     }
   }
+  const usualHelp = usualScore(
+    judgements.map(({ lossScore, standing }) => ({ score: f64FromHex(lossScore), standing })),
+  );
   const clips = new Map(included.map(({ peer, clip }) => [peer, f32FromHex(clip ?? f32ToHex(1))]));
   const shares = sharesOf([...passed.values()], membersOf);
-  const proven = chosen.filter((one) => one.judged && one.standing === "established");
+  const proven = chosen.filter((one) => wasJudged(one) && one.standing === "established");
   const half = proven.length >= minSubmissions ? proven : [];
   return {
-    selected: usedUpdates(chosen, clips, shares),
+    selected: usedUpdates(chosen, clips, shares, usualHelp),
     // Its copies have no receipt of that half: nobody shares with them.
-    established: usedUpdates(half, clips, sharesOf(half, new Map())),
+    established: usedUpdates(half, clips, sharesOf(half, new Map()), usualHelp),
     notSelected: notUsed(reasons, shares),
   };
+}
+
+function wasJudged(one: Candidate | undefined): boolean {
+  return one !== undefined && one.lossScore !== null;
 }
 
 function whyNotJudged(facts: FactsOf<"evaluate">, peer: string, opinions: readonly JobOpinion[]) {
@@ -162,7 +168,7 @@ function copyOf(
 /** `candidates`: in a drawn order, which decides among equals and for keys on probation. */
 function fillSlots(candidates: readonly Candidate[], slots: number) {
   const byScore = (some: readonly Candidate[]) => [...some].sort((a, b) => b.peerScore - a.peerScore);
-  const judged = candidates.filter((one) => one.judged);
+  const judged = candidates.filter(wasJudged);
   const established = byScore(judged.filter(({ standing }) => standing === "established"));
   const probation = judged.filter(({ standing }) => standing === "probation");
   const forProbation = Math.min(
@@ -170,7 +176,7 @@ function fillSlots(candidates: readonly Candidate[], slots: number) {
     Math.max(Math.ceil(slots * PROBATION_SHARE), slots - established.length),
   );
   const forEstablished = Math.min(established.length, slots - forProbation);
-  const unjudged = byScore(candidates.filter((one) => !one.judged));
+  const unjudged = byScore(candidates.filter((one) => !wasJudged(one)));
   const chosen = [
     ...established.slice(0, forEstablished),
     ...probation.slice(0, forProbation),
@@ -190,11 +196,13 @@ function usedUpdates(
   some: readonly Candidate[],
   clips: ReadonlyMap<string, number>,
   shares: ReadonlyMap<string, number>,
+  usualHelp: number,
 ): UsedUpdate[] {
-  const weights = weightsOf(some);
+  const weights = weightsOf(some, usualHelp);
   return [...some]
     .sort((a, b) => (a.peer < b.peer ? -1 : 1))
-    .map(({ peer, judged }) => {
+    .map((one) => {
+      const { peer } = one;
       const weight = weights.get(peer) ?? 0;
       const clip = clips.get(peer) ?? 1;
       return {
@@ -203,7 +211,7 @@ function usedUpdates(
         clip: f32ToHex(clip),
         coefficient: f32ToHex(weight * clip),
         share: f64ToHex(shares.get(peer) ?? 0),
-        judged,
+        judged: wasJudged(one),
       };
     });
 }
