@@ -30,7 +30,7 @@ const MOST_OBJECT_BYTES = 2 * 2 ** 20;
 const MOST_CHUNKS_REFERENCE = 32;
 
 export interface Room {
-  /** One more than threads, so that one can be read or written while they compute. */
+  /** Two more than threads: one is read or written while they compute, and one is ready when the next of them has ended. */
   lanes: number;
   /** Chunks of a piece. */
   chunks: number;
@@ -54,7 +54,7 @@ export function roomFor(
     throw invalidArgument(`threads must be a whole number from 1, not ${threads}`);
   if (!(Number.isFinite(workingSetBytes) && workingSetBytes > 0))
     throw invalidArgument(`workingSetBytes must be above 0 and finite, not ${workingSetBytes}`);
-  const lanes = 1 + (threads ?? Math.min(availableParallelism(), poolThreads()));
+  const lanes = 2 + (threads ?? Math.min(availableParallelism(), poolThreads()));
   const fitting = Math.floor(workingSetBytes / lanes / (copied * 4 * CHUNK + objectBytes));
   const most =
     backend === "reference" ? MOST_CHUNKS_REFERENCE : copied > 0 ? MOST_CHUNKS_COPIED : MOST_CHUNKS;

@@ -133,11 +133,11 @@ function prepare() {
   const factors = sharedVector(PEERS).fill(1 / PEERS);
   const tile = (vector: Float32Array, first: number, length: number) =>
     vector.subarray(first, first + length);
-  /** All elements, piece by piece on background threads: one more is under way than there are threads, as in the streams. */
+  /** All elements, piece by piece on background threads: two more are under way than there are threads, as in the streams. */
   async function inPieces(work: (first: number, elements: number) => Promise<number>): Promise<number> {
     const piece = PIECE_CHUNKS * CHUNK;
     const firsts = Array.from({ length: elements / piece }, (_, i) => i * piece);
-    const lanes = { lanes: THREADS + 1, signal: undefined };
+    const lanes = { lanes: THREADS + 2, signal: undefined };
     const seconds = await secondsUntil(() =>
       inLanes(
         firsts,
