@@ -62,7 +62,7 @@ export function explainPeer(
       ...line("norm", settled === undefined ? null : normText(close.body, settled)),
       ...line("judging", judgingText(finished, peer)),
       ...(receipt.judgement === null ? [] : judgementLines(finished, receipt.judgement, line)),
-      ...line("pay", payText(receipt, entry)),
+      ...line("pay", payText(finished, receipt, entry)),
       ...afterwards,
       ...line("to change", ...whatWouldChange(finished, receipt, entry)),
     ],
@@ -143,14 +143,22 @@ function ownDataTexts(matrix: NonNullable<Judgement["matrix"]>, judgement: Judge
   ];
 }
 
-function payText({ share, verdict, judgement }: Receipt, entry: LedgerEntry | undefined): string | null {
+function payText(
+  { close }: FinishedRound,
+  { peer, share, verdict, judgement }: Receipt,
+  entry: LedgerEntry | undefined,
+): string | null {
   const part = f64FromHex(share);
   if (part === 0) {
     if (verdict !== "selected") return "nothing";
     const hasScore = judgement !== null && f64FromHex(judgement.peerScore) > 0;
     return hasScore ? "nothing: nobody of this round is paid" : "nothing: its PeerScore is 0";
   }
-  const percent = `${(100 * part).toFixed(2)} % of the round`;
+  const clustered = close.body.clusters.some(({ peers }) => peers.includes(peer));
+  const why = clustered
+    ? ", as one of those that are too much alike: together they earn what is usual at most"
+    : "";
+  const percent = `${(100 * part).toFixed(2)} % of the round${why}`;
   return entry?.standing === "established"
     ? `${percent}, paid`
     : `${percent}, held until the key is established`;
@@ -224,7 +232,7 @@ function whatWouldChange(
     case "copy":
       return [
         `fewer than ${(100 * reason.threshold).toFixed(0)} % of its indices in common with another: train the data that was assigned`,
-        "the highest PeerScore among them: that one stood for all, and the share was split by it; no fault",
+        "the highest PeerScore among them: that one stood for all, and their one share was split by it; no fault",
       ];
     case "no-free-slot":
       return reason.standing === "probation"

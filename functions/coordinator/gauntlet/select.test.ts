@@ -309,6 +309,28 @@ describe("selection", () => {
     }
   });
 
+  // Three keys that train a third each and send the sum have the clearest assignment scores of all, and one of them stood for them with
+  // twice the share of an honest key.
+  it("pays a cluster no more than what is usual for those who are in none", () => {
+    const [one, two, low, usual, high] = peerIds(5) as [string, string, string, string, string];
+    const result = chosen(
+      [
+        judgement(one, { score: 4 }),
+        judgement(two, { score: 4 }),
+        judgement(low, { score: 1 }),
+        judgement(usual, { score: 2 }),
+        judgement(high, { score: 3 }),
+      ],
+      { close: { clusters: [clusterOf(one, two)] } },
+    );
+    const shareOf = (peer: string) =>
+      f64FromHex([...result.selected, ...result.notSelected].find((each) => each.peer === peer)?.share ?? "");
+    expect([one, two, low, usual, high].map((peer) => 18 * shareOf(peer))).toEqual(
+      [2, 2, 1, 4, 9].map((part) => expect.closeTo(part, 12)),
+    );
+    expect([one, two]).toContain(result.selected.find(({ peer }) => peer === one || peer === two)?.peer);
+  });
+
   it("does not know who is the original: a draw says who stands for a cluster", () => {
     const standing = (seed: string) =>
       chosen(
