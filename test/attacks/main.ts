@@ -120,6 +120,7 @@ function attackRows(all: readonly Result[]) {
       roundsUntilHarmless: spreadOf(outcomes.map((one) => one.roundsUntilHarmless ?? rounds)),
       heldOutLoss: spreadOf(outcomes.map((one) => one.heldOutLoss)),
       cleanHeldOutLoss: spreadOf(outcomes.map((one) => one.cleanHeldOutLoss)),
+      againstClean: spreadOf(outcomes.map((one) => one.heldOutLoss / one.cleanHeldOutLoss - 1)),
       rewardShare: spreadOf(outcomes.map((one) => one.rewardShare)),
       honestShare: spreadOf(outcomes.map((one) => one.honestShare)),
       honestRefused: spreadOf(outcomes.map((one) => one.honestRefused)),
@@ -164,6 +165,12 @@ function studyFigures(all: readonly Result[]): StudyFigures {
   };
 }
 
+/** Percentages: the middle one, and the range if there is one. */
+function withRange({ median, least, greatest }: Spread, figure: (part: number) => string): string {
+  const [middle, from, to] = [median, least, greatest].map(figure);
+  return from === to ? `${middle} %` : `${middle} % (${from} to ${to})`;
+}
+
 function text(table: { attacks: ReturnType<typeof attackRows> } & Partial<StudyFigures>): string {
   const head = [
     "attack",
@@ -176,15 +183,14 @@ function text(table: { attacks: ReturnType<typeof attackRows> } & Partial<StudyF
     "taken for a copy",
   ];
   const body = table.attacks.map((row) => {
-    const worse = 100 * (row.heldOutLoss.median / row.cleanHeldOutLoss.median - 1);
     const { median } = row.roundsUntilHarmless;
     return [
       row.name,
       row.caughtBy.slice(0, 2).join(", ") || "nothing",
       median === rounds ? "not" : `${median} rounds`,
-      `${row.heldOutLoss.median.toFixed(3)} (${row.heldOutLoss.least.toFixed(3)} to ${row.heldOutLoss.greatest.toFixed(3)})`,
-      `${worse >= 0 ? "+" : ""}${worse.toFixed(2)} %`,
-      `${(100 * row.rewardShare.median).toFixed(1)} %`,
+      row.heldOutLoss.median.toFixed(3),
+      withRange(row.againstClean, (part) => `${part < 0 ? "" : "+"}${(100 * part).toFixed(2)}`),
+      withRange(row.rewardShare, (part) => (100 * part).toFixed(1)),
       String(row.honestRefused.greatest),
       String(row.honestCopied.greatest),
     ];
