@@ -7,7 +7,7 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
-import { firstIssues, isPublicKey, OuterloopError, runId } from "../../schemas/index.ts";
+import { firstIssues, isPublicKey, OuterloopError, type RunStatus, runId } from "../../schemas/index.ts";
 import { runsOf } from "../rounds/runs.ts";
 import { readStatus } from "../rounds/status.ts";
 import { notificationRoutes } from "../storage/notification-routes.ts";
@@ -22,6 +22,7 @@ import { objectRedirects } from "./object-redirects.ts";
 import { pageRoutes } from "./page/page.ts";
 import { createPositions } from "./position.ts";
 import { mountedRoutes, refusals, routes } from "./routes.ts";
+import { sharedLook } from "./shared-look.ts";
 import { limitBody, type SignedVariables, signedRequest } from "./signed-request.ts";
 import { acceptCommit, announce, freshTickets, register } from "./submit.ts";
 
@@ -37,6 +38,9 @@ export function createApi(environment: ApiEnvironment) {
     },
   });
   const positions = createPositions(environment);
+  const picture = sharedLook(async (run) =>
+    readStatus(await environment.run(run), environment.openRound(run)),
+  );
   app.onError(answerError);
   app.notFound((c) =>
     c.json({ code: "no-such-route", message: `there is no ${c.req.method} ${c.req.path}` }, 404),
@@ -62,7 +66,7 @@ export function createApi(environment: ApiEnvironment) {
   app.openapi(routes.runs, async (c) => c.json({ runs: await runsOf(environment.store) }, 200));
   app.openapi(routes.status, async (c) => {
     const { run } = c.req.valid("param");
-    return c.json(await readStatus(await environment.run(run), environment.openRound(run)), 200);
+    return c.json(await picture(run), 200);
   });
   app.openapi(routes.position, async (c) => {
     const { run } = c.req.valid("param");
@@ -125,7 +129,7 @@ export function createApi(environment: ApiEnvironment) {
     }),
   );
 
-  app.get("/runs/:run/events", (c) => pictures(environment, c));
+  app.get("/runs/:run/events", (c) => pictures(environment, picture, c));
   for (const { method, path, summary } of mountedRoutes) {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => [name, z.string()] as const);
     const params = z.object(Object.fromEntries(names));
@@ -160,11 +164,15 @@ function objectsOf({ store, objects, now = Date.now }: ApiEnvironment): Hono {
 }
 
 /** Server-sent events: the picture after every change. */
-async function pictures(environment: ApiEnvironment, c: Parameters<typeof streamSSE>[0]): Promise<Response> {
+async function pictures(
+  environment: ApiEnvironment,
+  picture: (run: string) => Promise<RunStatus>,
+  c: Parameters<typeof streamSSE>[0],
+): Promise<Response> {
   // HEAD asks for headers alone: a stream that nobody reads would never end.
   if (c.req.method === "HEAD") return c.body(null, 200, { "content-type": "text/event-stream" });
   const run = c.req.param("run") ?? "";
-  const context = await environment.run(run);
+  await environment.run(run);
   return streamSSE(c, async (stream) => {
     let wake = () => {};
     let changed = true;
@@ -182,7 +190,7 @@ async function pictures(environment: ApiEnvironment, c: Parameters<typeof stream
         await stream.writeSSE({
           event: "status",
           retry: PICTURE_IDLE_MS,
-          data: JSON.stringify(await readStatus(context, environment.openRound(run))),
+          data: JSON.stringify(await picture(run)),
         });
         if (environment.holdSeconds === 0) return;
         await stream.sleep(PICTURE_INTERVAL_MS);

@@ -7,11 +7,11 @@ import { keys, type Position, positionTag } from "../../schemas/index.ts";
 import { readFact } from "../rounds/objects.ts";
 import { readableHead } from "../rounds/publish.ts";
 import type { ApiEnvironment } from "./environment.ts";
+import { sharedLook } from "./shared-look.ts";
 
 export interface Positions {
   /**
-   * From the head, which is moved after receipts and ledger stand: whoever sees a new round finds them. Those who ask in
-   * the same moment (a change wakes all who wait) share one look.
+   * From the head, which is moved after receipts and ledger stand: whoever sees a new round finds them.
    */
   now(run: string): Promise<Position>;
   /** The position; as long as it is the one seen already, after the next change or a while, whichever comes first. */
@@ -19,18 +19,7 @@ export interface Positions {
 }
 
 export function createPositions(environment: ApiEnvironment): Positions {
-  const looking = new Map<string, Promise<Position>>();
-
-  const now = (run: string): Promise<Position> => {
-    const begun = looking.get(run);
-    if (begun !== undefined) return begun;
-    const look = lookAt(environment, run);
-    looking.set(run, look);
-    // Who asks in a later turn of the event loop may know of something newer.
-    setImmediate(() => looking.delete(run));
-    return look;
-  };
-
+  const now = sharedLook((run) => lookAt(environment, run));
   return {
     now,
     async next(run, seen, client) {
