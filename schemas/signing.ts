@@ -20,6 +20,9 @@ import { OuterloopError } from "./errors.ts";
 import { misplaced } from "./keys.ts";
 import { publicKeyHex, signatureHex, toHex } from "./primitives.ts";
 
+/** Signed objects are small; anything larger is not one of them. */
+export const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
+
 /** A stored object: the body and who signed it. */
 export interface Signed<Body> {
   body: Body;

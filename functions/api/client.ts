@@ -8,6 +8,8 @@ import {
   type AggregateSet,
   commitAnswer,
   isOuterloopError,
+  MAX_OBJECT_BYTES,
+  MAX_SHARD_BYTES,
   OuterloopError,
   type Position,
   position,
@@ -59,6 +61,8 @@ const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1_000;
 /** How store and API say that an object is not there. A 404 of somebody in between says nothing about it. */
 const ABSENT = /<Code>NoSuchKey<|"no-such-object"/;
+/** What a store or a coordinator has to say if it does not give what was asked for. */
+const LONGEST_REFUSAL = 64 * 1024;
 const JSON_TYPE = { "content-type": "application/json" };
 
 /**
@@ -86,14 +90,18 @@ export function createApiClient(options: ApiClientOptions) {
    * The whole answer: one that breaks off in its body is as good as none. `limit` ends waiting for it: of questions, not of
    * payloads, which take as long as they take.
    */
-  async function fetchOnce(url: string, init: RequestInit, limit?: AbortSignal): Promise<Response> {
+  async function fetchOnce(
+    url: string,
+    init: RequestInit,
+    { limit, maxBytes = MAX_OBJECT_BYTES }: { limit?: AbortSignal; maxBytes?: number } = {},
+  ): Promise<Response> {
     const signals = [signal, limit].filter((one) => one !== undefined);
     try {
       const response = await host.fetch(url, { ...init, signal: AbortSignal.any(signals) });
-      const body = response.status === 204 || response.status === 304 ? null : await response.arrayBuffer();
+      const body = response.body === null ? null : await bodyOf(response.body, url, maxBytes);
       return new Response(body, { status: response.status, headers: response.headers });
     } catch (error) {
-      if (signal?.aborted === true) throw error;
+      if (signal?.aborted === true || isOuterloopError(error, "object-too-large")) throw error;
       throw new OuterloopError(
         "service-unreachable",
         `no answer from ${new URL(url).origin}: is the coordinator up?`,
@@ -103,7 +111,7 @@ export function createApiClient(options: ApiClientOptions) {
     }
   }
 
-  const inTime = () => AbortSignal.timeout(1_000 * answerSeconds);
+  const inTime = () => ({ limit: AbortSignal.timeout(1_000 * answerSeconds) });
 
   async function send(path: string, body: Uint8Array): Promise<Response> {
     if (key === undefined)
@@ -129,12 +137,18 @@ export function createApiClient(options: ApiClientOptions) {
   const read = <T>(path: string, schema: z.ZodType<T>) =>
     patiently(async () => parse(await fetchOnce(`${coordinator}${path}`, {}, inTime()), schema));
   /** An object's bytes; the coordinator may send its readers on to the store, once. */
-  const bytesOf = async (url: string, headers: Record<string, string> = {}): Promise<Uint8Array | null> => {
-    let response = await fetchOnce(url, { headers, redirect: "manual" });
+  const bytesOf = async (
+    url: string,
+    maxBytes: number | undefined,
+    headers: Record<string, string> = {},
+  ): Promise<Uint8Array | null> => {
+    // A refusal in words may be longer than a small object.
+    const bound = { maxBytes: Math.max(maxBytes ?? MAX_OBJECT_BYTES, LONGEST_REFUSAL) };
+    let response = await fetchOnce(url, { headers, redirect: "manual" }, bound);
     const location = response.status === 307 ? response.headers.get("location") : null;
     if (location !== null) {
       checkDestination(location, coordinator);
-      response = await fetchOnce(location, { redirect: "error" });
+      response = await fetchOnce(location, { redirect: "error" }, bound);
     }
     if (response.status === 404 && ABSENT.test(await response.clone().text())) return null;
     if (!response.ok) throw await storeRefusal(response);
@@ -151,8 +165,12 @@ export function createApiClient(options: ApiClientOptions) {
     position: (run: string, seen?: Position) =>
       read(`/runs/${run}/position${seen === undefined ? "" : `?seen=${positionTag(seen)}`}`, position),
 
-    /** A public object; null: not there (yet). Verify it: the answer is only bytes. */
-    object: (objectKey: string) => patiently(() => bytesOf(`${coordinator}/objects/${toUrlPath(objectKey)}`)),
+    /**
+     * A public object, of `maxBytes` at most (as signed ones are, if not given); null: not there (yet). Verify it: the answer is only
+     * bytes. Typed error `object-too-large`.
+     */
+    object: (objectKey: string, maxBytes?: number) =>
+      patiently(() => bytesOf(`${coordinator}/objects/${toUrlPath(objectKey)}`, maxBytes)),
 
     /** These send a signed object as its canonical bytes. */
     register: (run: string, bytes: Uint8Array) => post(`/runs/${run}/peers`, bytes, stored),
@@ -180,9 +198,10 @@ export function createApiClient(options: ApiClientOptions) {
         const response = await fetchOnce(ticket.url, { method: "PUT", headers, body: new Uint8Array(bytes) });
         if (!response.ok && response.status !== 412) throw await storeRefusal(response);
       }),
+    /** A commit or a shard of somebody's upload. */
     download: (ticket: Ticket) => {
       checkDestination(ticket.url, coordinator);
-      return patiently(() => bytesOf(ticket.url, ticket.headers));
+      return patiently(() => bytesOf(ticket.url, MAX_SHARD_BYTES, ticket.headers));
     },
 
     /** Jobs of a run, leased over HTTPS. */
@@ -197,6 +216,19 @@ export function createApiClient(options: ApiClientOptions) {
           }),
       }),
   };
+}
+
+/** A body as far as it is as long as it may be: whoever sends more, or without end, fills no memory (`object-too-large`). */
+async function bodyOf(body: ReadableStream<Uint8Array>, url: string, maxBytes: number) {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const part of body) {
+    sizeBytes += part.length;
+    if (sizeBytes > maxBytes)
+      throw new OuterloopError("object-too-large", `${url} sent more than the ${maxBytes} bytes it may have`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts, sizeBytes);
 }
 
 /** A refusal by its code. 429 and 5xx refuse nothing: too many ask at once, or the coordinator waits for its services. */

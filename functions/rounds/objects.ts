@@ -7,6 +7,7 @@ import type { z } from "zod";
 import {
   hashOf,
   isOuterloopError,
+  MAX_OBJECT_BYTES,
   OuterloopError,
   type SignedType,
   signedTypes,
@@ -16,9 +17,6 @@ import {
 import type { Fact } from "../coordinator/facts.ts";
 import { OF_SERVICES } from "../storage/http-errors.ts";
 import type { RunContext, RunSecrets } from "./run-context.ts";
-
-/** Objects of the protocol are small; anything larger is not one of them. */
-const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
 
 type BodyOf<Type extends SignedType> = z.infer<(typeof signedTypes)[Type]>;
 

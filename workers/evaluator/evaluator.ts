@@ -35,6 +35,7 @@ const JOB_FAULTS = [
   "somebody-elses",
   "lease-lost",
   "wrong-payload",
+  "object-too-large",
   "wrong-report",
   "missing-fact",
   "wrong-manifest",

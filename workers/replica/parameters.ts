@@ -71,7 +71,7 @@ async function downloadShard(
   theta: Float32Array,
 ): Promise<void> {
   const key = keys.stateShard(view.run, round, file.shard);
-  const bytes = await view.api.object(key);
+  const bytes = await view.api.object(key, file.sizeBytes);
   const shape = view.layout.shards[file.shard];
   if (
     bytes === null ||
@@ -118,7 +118,7 @@ export async function outerStep(
   }
   const theta = new Float32Array(layout.parameters);
   const objects = await Promise.all(
-    aggregates.map(({ shard }) => api.object(keys.aggregate(run, round, shard, set))),
+    aggregates.map(({ shard, sizeBytes }) => api.object(keys.aggregate(run, round, shard, set), sizeBytes)),
   );
   for (const [shard, file] of aggregates.entries()) {
     const bytes = objects[shard];
