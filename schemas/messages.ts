@@ -9,6 +9,12 @@ import { aggregateSet, publicKeyHex, roundNumber, runId, shardNumber } from "./p
 /** Receives after which a message is a dead letter: consumers, provisioning and the deploy agree on it. */
 export const MAX_RECEIVES = 5;
 
+/**
+ * No lease of an evaluator lasts longer, whatever it asks for: who works on a job extends it. So a request that somebody saw, and
+ * repeats while its signature is fresh, keeps jobs away for a minute.
+ */
+export const LONGEST_LEASE_SECONDS = 60;
+
 /** Work for functions. Ticks have a queue of their own, because they are consumed in batches. */
 export const functionMessage = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("tick"), run: runId }),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { evaluatorJob, keys } from "../../schemas/index.ts";
+import { evaluatorJob, keys, LONGEST_LEASE_SECONDS } from "../../schemas/index.ts";
 import type { Message, Queue } from "../storage/queue.ts";
 import { checkReceive } from "../storage/queue-checks.ts";
 import type { ApiEnvironment } from "./environment.ts";
@@ -32,10 +32,11 @@ export function jobsOf(
     async receive(options) {
       // An evaluator that waits holds a connection, and where that is paid for it may not wait long.
       const waitSeconds = Math.min(checkReceive(options).waitMs / 1_000, holdSeconds);
+      const leaseSeconds = Math.min(options.leaseSeconds, LONGEST_LEASE_SECONDS);
       const endsAt = performance.now() + 1_000 * waitSeconds;
       for (;;) {
         const remaining = Math.max(0, endsAt - performance.now()) / 1_000;
-        const messages = await jobs.receive({ ...options, waitSeconds: remaining });
+        const messages = await jobs.receive({ ...options, leaseSeconds, waitSeconds: remaining });
         const own = messages.filter((message) => otherRun(message, run) === null);
         for (const message of messages) {
           const other = otherRun(message, run);

@@ -13,7 +13,12 @@ import {
   type Timer,
 } from "../../functions/api/client.ts";
 import type { Streams } from "../../native/codec.ts";
-import { evaluatorJob, isOuterloopError, type SigningKey } from "../../schemas/index.ts";
+import {
+  evaluatorJob,
+  isOuterloopError,
+  LONGEST_LEASE_SECONDS,
+  type SigningKey,
+} from "../../schemas/index.ts";
 import type { LossModel } from "../model/index.ts";
 import type { Report } from "../peer/events.ts";
 import { openRunView, type RunView } from "../replica/run-view.ts";
@@ -21,8 +26,8 @@ import type { Tokens } from "../replica/tokens.ts";
 import { doJob, type EvaluatorTools } from "./jobs.ts";
 import { createParameterWindow } from "./parameter-window.ts";
 
-/** A lease lasts half the shortest window it must fit, within these bounds: a job of a dead evaluator comes back in time. */
-const LEASE_SECONDS = { shortest: 5, longest: 60 };
+/** A lease lasts half the shortest window it must fit, but no shorter: a job of a dead evaluator comes back in time. */
+const SHORTEST_LEASE_SECONDS = 5;
 const LONG_POLL_SECONDS = 10;
 const ANSWERED_AT_ONCE_MS = 500;
 /** How long an evaluator that nobody answers waits before it asks again. */
@@ -76,8 +81,8 @@ export async function runEvaluator(options: EvaluatorOptions): Promise<void> {
   const queue = api.jobs(run);
   const { evaluationSeconds, aggregationSeconds } = view.genesis.body.config.windows;
   const leaseSeconds = Math.min(
-    LEASE_SECONDS.longest,
-    Math.max(LEASE_SECONDS.shortest, Math.min(evaluationSeconds, aggregationSeconds) / 2),
+    LONGEST_LEASE_SECONDS,
+    Math.max(SHORTEST_LEASE_SECONDS, Math.min(evaluationSeconds, aggregationSeconds) / 2),
   );
   const { device } = model;
   if (device !== undefined) report({ kind: "note", text: device.note ?? `computing on ${device.provider}` });
