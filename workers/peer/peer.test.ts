@@ -165,6 +165,57 @@ describe("peers", () => {
   });
 });
 
+describe("a peer that was away for long", () => {
+  const AWAY = 25;
+  const texts: string[] = [];
+  /** Runs a peer until an event. */
+  async function until(key: SigningKey, last: (event: WorkerEvent) => boolean): Promise<string> {
+    const one = new AbortController();
+    return start(key, {
+      api: clientOf(key, one.signal),
+      signal: one.signal,
+      report: (event) => {
+        if ("text" in event) texts.push(event.text as string);
+        if (last(event as WorkerEvent)) one.abort();
+      },
+    });
+  }
+  beforeEach(async () => {
+    texts.length = 0;
+    run = await ApiRun.create({ config: { rounds: 2 * AWAY } });
+    vi.stubGlobal("fetch", run.fetch);
+  });
+
+  it("goes on from the published parameters, and settles what it had sent", async () => {
+    const both = [ann, ben].map((key) => until(key, ({ kind }) => kind === "uploaded"));
+    await drive(() => run.openRounds.get(run.run) === 2);
+    await Promise.all(both);
+    const sent = await savedState(ann);
+    expect(sent?.pending?.round).toBe(1);
+    await until(ann, ({ kind }) => kind === "applied");
+    const walked = await savedState(ann);
+    expect([walked?.round, walked?.pending]).toEqual([1, null]);
+    for (let round = 2; round <= AWAY; round++) await run.emptyRound([ann, ben], round);
+
+    await (await openPeerStateStore(folderOf(ann), run.run)).save(sent as PeerState);
+    await until(ann, ({ kind }) => kind === "note");
+    expect(texts.at(-1)).toContain("going on from the published parameters of round 25");
+    const leapt = await savedState(ann);
+    expect(leapt).toMatchObject({ round: AWAY, pending: null, error: walked?.error });
+    expect(leapt?.parameters).toEqual(
+      (await newestState(await openRunView(clientOf(ann), run.run), AWAY)).theta,
+    );
+  });
+
+  it("does not go on to another history", async () => {
+    const before = await followed(ann);
+    for (let round = 1; round <= AWAY; round++) await run.emptyRound([ann, ben], round);
+    await (await openPeerStateStore(folderOf(ann), run.run)).save({ ...before, manifest: DIGEST });
+    expect(await start(ann)).toBe("broken-chain");
+    expect((await savedState(ann))?.round).toBe(0);
+  });
+});
+
 describe("peers of a coordinator that is away for longer than their patience", () => {
   // Once the store's 5xx, if it lasted, was taken for a refusal: what was acknowledged never went up.
   it.each(["upload", "commit", "announce", "position", "object"] as const)(

@@ -84,8 +84,11 @@ async function downloadShard(
   bytesOf(theta, shape.first, shape.elements).set(bytes);
 }
 
+/** A place in the chain of manifests. */
+type Place = Pick<AgreedParameters, "round" | "manifest">;
+
 /** The next manifest in the chain; null: not published yet. It must name the one before it (`broken-chain`). */
-export async function nextManifest(view: RunView, current: AgreedParameters): Promise<Fact<Manifest> | null> {
+export async function nextManifest(view: RunView, current: Place): Promise<Fact<Manifest> | null> {
   const manifest = await readSigned(view, "manifest", keys.manifest(view.run, current.round + 1));
   if (manifest !== null && manifest.body.previousManifest !== current.manifest) {
     throw new OuterloopError(
@@ -169,6 +172,30 @@ export async function follow(
   return current;
 }
 
+/**
+ * Reads the chain from one place to a later one without taking its steps. `missing-fact`: it does not go that far; `broken-chain`: it
+ * leads elsewhere.
+ */
+export async function checkChain(view: RunView, from: Place, to: Place): Promise<void> {
+  let at = from;
+  while (at.round < to.round) {
+    const { hash } =
+      (await nextManifest(view, at)) ??
+      missing(`manifest ${at.round + 1} of run ${view.run} is missing, though state ${to.round} is there`);
+    at = { round: at.round + 1, manifest: hash };
+  }
+  if (at.manifest !== to.manifest) {
+    throw new OuterloopError(
+      "broken-chain",
+      `state ${to.round} is of another history than the manifests that lead there: stop and compare with other peers`,
+    );
+  }
+}
+
+function missing(message: string): never {
+  throw new OuterloopError("missing-fact", message);
+}
+
 /** The newest published state at or before a round: where a process without parameters begins. */
 export async function newestState(view: RunView, round: number): Promise<AgreedParameters> {
   const { stateEveryRounds } = view.genesis.body.config;
@@ -176,8 +203,5 @@ export async function newestState(view: RunView, round: number): Promise<AgreedP
     const state = await downloadState(view, at);
     if (state !== null) return state;
   }
-  throw new OuterloopError(
-    "missing-fact",
-    `run ${view.run} has no published parameters, not even the initial ones`,
-  );
+  return missing(`run ${view.run} has no published parameters, not even the initial ones`);
 }
