@@ -37,8 +37,11 @@ describe("the median norm", () => {
     expect(medianNorm(helpful(measured(norms)), null)).toBe(median);
   });
 
-  it("where nobody has helped yet is the lower median: a quarter of lazy keys moves nothing", () => {
+  // With the lower quartile lazy keys scaled a whole first round to nothing; with the median ten keys that push together set the measure
+  // of it to theirs, helped the most by it, and kept it: 8 % of the loss after 24 rounds.
+  it("where nobody has helped yet is the lower third: neither a quarter of lazy keys nor ten of sixteen huge ones set it", () => {
     expect(medianNorm(measured([1, 1, 1, 1, 1, 1, 0.01, 0.01]), null)).toBe(1);
+    expect(medianNorm(measured([1, 1, 1, 1, 1, 1, ...new Array(10).fill(9)]), null)).toBe(1);
     expect(medianNorm(helpful(measured([1, 1, 1, 1, 1, 1, 0.01, 0.01])), null)).toBe(0.01);
   });
 

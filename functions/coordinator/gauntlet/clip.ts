@@ -17,8 +17,10 @@ const TENSOR_CLIP = 1 / 20;
 /** The median moves at most by this factor from round to round. */
 const MEDIAN_DRIFT = 2;
 
-/** While too few are established, but somebody helped, this part of the weight lies at or below the norm that is taken for usual. */
+/** While too few are established, this part of the weight lies at or below the norm that is taken for usual ... */
 const UNKNOWN_QUANTILE = 1 / 4;
+/** ... and this part of the norms, before anybody has helped. */
+const FIRST_QUANTILE = 1 / 3;
 
 export interface MeasuredNorm {
   peer: string;
@@ -46,13 +48,14 @@ export interface Yardstick {
  *
  * While fewer than 3 are established, most keys may be one attacker's. Then each norm weighs as much as its peer
  * helped last time: tiny ones weigh next to nothing. m is the lower quartile: huge ones that help each by itself, and together go far
- * too far, must be three quarters to be taken for usual. Where nobody has helped yet all weigh the same and m is the lower median: a
- * quarter of lazy keys would else scale a whole first round to nothing. And nobody is refused, only clipped. Updates that are zero have no norm to measure others by. Null without any other.
+ * too far, must be three quarters to be taken for usual. Where nobody has helped yet all weigh the same and m is the lower third: a
+ * quarter of lazy keys would else scale a whole first round to nothing, and with the median more than half of huge ones would set the
+ * measure of it, help the most, and keep it. And nobody is refused, only clipped. Updates that are zero have no norm to measure others by. Null without any other.
  */
 export function yardstickOf(measured: readonly MeasuredNorm[], previous: number | null): Yardstick | null {
   const samples = samplesOf(measured, ({ norm }) => norm);
   const nobodyHelpedYet = samples.every(({ weight }) => weight === 0);
-  const now = usual(nobodyHelpedYet ? 1 / 2 : UNKNOWN_QUANTILE, samples);
+  const now = usual(nobodyHelpedYet ? FIRST_QUANTILE : UNKNOWN_QUANTILE, samples);
   if (now === null) return null;
   if (!restsOnEstablished(samples))
     return { median: now, ofEstablished: false, lowest: 0, highest: Number.POSITIVE_INFINITY };

@@ -309,26 +309,63 @@ describe("selection", () => {
     }
   });
 
-  // Three keys that train a third each and send the sum have the clearest assignment scores of all, and one of them stood for them with
-  // twice the share of an honest key.
-  it("pays a cluster no more than what is usual for those who are in none", () => {
-    const [one, two, low, usual, high] = peerIds(5) as [string, string, string, string, string];
-    const result = chosen(
-      [
-        judgement(one, { score: 4 }),
-        judgement(two, { score: 4 }),
-        judgement(low, { score: 1 }),
-        judgement(usual, { score: 2 }),
-        judgement(high, { score: 3 }),
-      ],
-      { close: { clusters: [clusterOf(one, two)] } },
-    );
-    const shareOf = (peer: string) =>
+  describe("pays a cluster no more than what is usual", () => {
+    const shareIn = (result: ReturnType<typeof chosen>, peer: string) =>
       f64FromHex([...result.selected, ...result.notSelected].find((each) => each.peer === peer)?.share ?? "");
-    expect([one, two, low, usual, high].map((peer) => 18 * shareOf(peer))).toEqual(
-      [2, 2, 1, 4, 9].map((part) => expect.closeTo(part, 12)),
-    );
-    expect([one, two]).toContain(result.selected.find(({ peer }) => peer === one || peer === two)?.peer);
+    const [one, two, low, middle, high] = peerIds(5) as [string, string, string, string, string];
+    const scored = (scores: Readonly<Record<string, number>>, standing: KeyStanding = "established") =>
+      Object.entries(scores).map(([peer, score]) => judgement(peer, { score, standing }));
+    const clusters = [clusterOf(one, two)];
+
+    // Three keys that train a third each and send the sum have the clearest assignment scores of all, and one of them stood for
+    // them with twice the share of an honest key.
+    it("however good its best", () => {
+      const scores = scored({ [one]: 4, [two]: 4, [low]: 1, [middle]: 2, [high]: 3 });
+      const result = chosen(scores, { close: { clusters } });
+      expect([one, two, low, middle, high].map((peer) => 18 * shareIn(result, peer))).toEqual(
+        [2, 2, 1, 4, 9].map((part) => expect.closeTo(part, 12)),
+      );
+    });
+
+    it("and not less for those that others shadow: they are among the usual ones themselves", () => {
+      const [three, four] = [peerId(6), peerId(7)];
+      const honest = { [one]: 1, [low]: 1, [middle]: 1, [high]: 1 };
+      const shadows = scored({ [two]: 0.1, [three]: 0.1, [four]: 0.1 }, "probation");
+      const all = [clusterOf(one, two), clusterOf(low, three), clusterOf(middle, four)];
+      const result = chosen([...scored(honest), ...shadows], { close: { clusters: all } });
+      for (const peer of Object.keys(honest)) expect(shareIn(result, peer)).toBeGreaterThan(0.99 / 4);
+    });
+
+    it("but for a copy that did not pass itself, which takes nothing", () => {
+      const scores = scored({ [one]: 4, [low]: 1, [middle]: 2, [high]: 3 });
+      const result = chosen([...scores, judgement(two, { lossScore: -1 })], { close: { clusters } });
+      expect(shareIn(result, one)).toBeCloseTo(16 / 30, 12);
+    });
+
+    it("and something while most have no score yet", () => {
+      const scores = scored({ [one]: 1, [two]: 0, [low]: 0, [middle]: 0, [high]: 0.5 }, "probation");
+      expect(shareIn(chosen(scores, { close: { clusters } }), one)).toBeCloseTo(0.8, 12);
+    });
+
+    it("of those who help, while too few are established", () => {
+      const idle = peerIds(12)
+        .slice(5)
+        .map((peer) => judgement(peer, { score: 0.01, lossScore: 0.001, standing: "probation" }));
+      const scores = scored({ [one]: 1, [two]: 1, [low]: 1, [middle]: 1, [high]: 1 }, "probation");
+      expect(shareIn(chosen([...scores, ...idle], { close: { clusters } }), one)).toBeCloseTo(1 / 8, 3);
+    });
+
+    it("where only the established half is used, too", () => {
+      const scores = scored({ [one]: 4, [two]: 4, [low]: 1, [middle]: 2, [high]: 3 });
+      const { established } = chosen(scores, { close: { clusters } });
+      const paid = established.map(({ peer, share }) => [peer, 18 * f64FromHex(share)]);
+      expect(Object.fromEntries(paid)).toMatchObject({
+        [low]: expect.closeTo(1, 12),
+        [middle]: expect.closeTo(4, 12),
+        [high]: expect.closeTo(9, 12),
+      });
+      expect(established).toHaveLength(4);
+    });
   });
 
   it("does not know who is the original: a draw says who stands for a cluster", () => {

@@ -21,7 +21,7 @@ import type { FactsOf } from "../facts.ts";
 import { usualScore } from "./loss-score.ts";
 import { finiteFigure } from "./losses.ts";
 import type { JobOpinion } from "./opinions.ts";
-import { sharesOf } from "./rewards.ts";
+import { payingScores, sharesOf } from "./rewards.ts";
 import { isEstablished } from "./standing.ts";
 import { type Weighed, weightsOf } from "./weights.ts";
 
@@ -129,13 +129,15 @@ export function select(
     judgements.map(({ lossScore, standing }) => ({ score: f64FromHex(lossScore), standing })),
   );
   const clips = new Map(included.map(({ peer, clip }) => [peer, f32FromHex(clip ?? f32ToHex(1))]));
-  const shares = sharesOf([...passed.values()], membersOf);
+  const scores = payingScores([...passed.values()], membersOf);
   const proven = chosen.filter((one) => wasJudged(one) && one.standing === "established");
   const half = proven.length >= minSubmissions ? proven : [];
+  // Copies have no receipt of that half: nobody shares with them.
+  const halfScores = new Map(half.map(({ peer }) => [peer, scores.get(peer) ?? 0]));
+  const shares = sharesOf(scores, membersOf);
   return {
     selected: usedUpdates(chosen, clips, shares, usualHelp),
-    // Its copies have no receipt of that half: nobody shares with them.
-    established: usedUpdates(half, clips, sharesOf(half, new Map()), usualHelp),
+    established: usedUpdates(half, clips, sharesOf(halfScores, new Map()), usualHelp),
     notSelected: notUsed(reasons, shares),
   };
 }
