@@ -10,8 +10,8 @@ import { aggregateSet, publicKeyHex, roundNumber, runId, shardNumber } from "./p
 export const MAX_RECEIVES = 5;
 
 /**
- * No lease of an evaluator lasts longer, whatever it asks for: who works on a job extends it. So a request that somebody saw, and
- * repeats while its signature is fresh, keeps jobs away for a minute.
+ * No lease of an evaluator, and no extension, lasts longer, whatever it asks for: a job of one that dies, or that somebody's repeated
+ * request has taken, comes again.
  */
 export const LONGEST_LEASE_SECONDS = 60;
 

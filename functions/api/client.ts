@@ -9,7 +9,6 @@ import {
   commitAnswer,
   isOuterloopError,
   MAX_OBJECT_BYTES,
-  MAX_SHARD_BYTES,
   OuterloopError,
   type Position,
   position,
@@ -198,10 +197,10 @@ export function createApiClient(options: ApiClientOptions) {
         const response = await fetchOnce(ticket.url, { method: "PUT", headers, body: new Uint8Array(bytes) });
         if (!response.ok && response.status !== 412) throw await storeRefusal(response);
       }),
-    /** A commit or a shard of somebody's upload. */
-    download: (ticket: Ticket) => {
+    /** A commit, or a shard of somebody's upload, which has the `maxBytes` that were committed. */
+    download: (ticket: Ticket, maxBytes?: number) => {
       checkDestination(ticket.url, coordinator);
-      return patiently(() => bytesOf(ticket.url, MAX_SHARD_BYTES, ticket.headers));
+      return patiently(() => bytesOf(ticket.url, maxBytes, ticket.headers));
     },
 
     /** Jobs of a run, leased over HTTPS. */

@@ -192,6 +192,16 @@ describe("jobs", () => {
     expect((await post("receive", { leaseSeconds: 30 })).body.messages).toEqual([]);
   });
 
+  it("are not kept longer by an extension than by a lease", async () => {
+    await run.jobs.send("work");
+    const [message] = (await post("receive", { leaseSeconds: 30 })).body.messages;
+    expect((await post("extend", { message: { ...message, body: "" }, leaseSeconds: 43_200 })).status).toBe(
+      200,
+    );
+    run.clock.aheadMs += 1_000 * LONGEST_LEASE_SECONDS + 1;
+    expect((await post("receive", { leaseSeconds: 30 })).body.messages).toMatchObject([{ body: "work" }]);
+  });
+
   // No nonce is kept, because every write is created once; receiving is no such write. It once was so that who had seen one request
   // could repeat it for 90 s and lease job after job for twelve hours.
   it("that a repeated request leases come back within a minute", async () => {

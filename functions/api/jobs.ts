@@ -27,12 +27,14 @@ export function jobsOf(
     await jobs.ack(message);
   };
 
+  const bounded = (leaseSeconds: number) => Math.min(leaseSeconds, LONGEST_LEASE_SECONDS);
   return {
     ...jobs,
+    extend: (message, leaseSeconds) => jobs.extend(message, bounded(leaseSeconds)),
     async receive(options) {
       // An evaluator that waits holds a connection, and where that is paid for it may not wait long.
       const waitSeconds = Math.min(checkReceive(options).waitMs / 1_000, holdSeconds);
-      const leaseSeconds = Math.min(options.leaseSeconds, LONGEST_LEASE_SECONDS);
+      const leaseSeconds = bounded(options.leaseSeconds);
       const endsAt = performance.now() + 1_000 * waitSeconds;
       for (;;) {
         const remaining = Math.max(0, endsAt - performance.now()) / 1_000;

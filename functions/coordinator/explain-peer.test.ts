@@ -30,6 +30,7 @@ import {
 interface Setting {
   ledger?: readonly LedgerEntry[];
   submissions?: Close["submissions"];
+  clusters?: Close["clusters"];
   maxSelected?: number;
   guard?: number;
   /** Gains on the anchor batch, of all who do not help beyond doubt. */
@@ -49,7 +50,7 @@ function said(peer: string, setting: Setting = {}): Record<string, string> {
   const evaluating = evaluateFacts(included, {
     run,
     roster: peers,
-    close: { submissions },
+    close: { submissions, clusters: setting.clusters ?? [] },
     gains: (one, place) => ({
       anchor: setting.anchor?.[one] ?? [0.1, 0.12],
       owned: peers.map((_, owner) => (owner === place ? 0.15 : 0.1)),
@@ -142,6 +143,19 @@ describe("an explanation", () => {
     expect(text.verdict).toBe("it had no part in this round");
     expect(text.forfeit).toContain("its update of round 11 was used without a judgement");
     expect(text.account).toContain("forfeited");
+  });
+
+  it("of one of a cluster says whom it is too much like, and what that does to its pay", () => {
+    const peers = [peerId(1), peerId(2)];
+    const setting = { clusters: [{ peers, overlap: 0.9, threshold: 0.6, identical: false }] };
+    const lines = peers.map((peer) => said(peer, setting));
+    const [stands, back] = lines[0]?.verdict?.startsWith("selected") ? lines : lines.toReversed();
+    expect(stands?.pay).toContain(
+      "as one of those that are too much alike: together they earn what is usual at most",
+    );
+    expect(back?.pay).toContain("% of the round, as one of those that are too much alike");
+    expect(back?.verdict).toContain("90 %");
+    expect(back?.["to change"]).toContain("that one stood for all, and their one share was split by it");
   });
 
   it("of a late commit says by how many seconds", () => {

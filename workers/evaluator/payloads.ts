@@ -6,6 +6,7 @@
 import type { ParsedShard } from "../../native/codec.ts";
 import {
   type Close,
+  type Commit,
   commit as commitSchema,
   f32FromHex,
   hashOf,
@@ -43,8 +44,14 @@ export async function* payloadsOf(
   ];
   const fetchPayload = async (peer: string): Promise<Payload> => {
     const { tickets } = await api.readTickets(run, keysOf(peer));
-    const objects = await Promise.all(tickets.map(({ ticket }) => api.download(ticket)));
-    return checkedPayload(view, close, keep, peer, objects);
+    const [ofCommit, ...ofShards] = tickets.map(({ ticket }) => ticket);
+    const bytes = ofCommit === undefined ? null : await api.download(ofCommit);
+    const commit = checkedCommit(close, peer, bytes);
+    // No more than was committed, so that nobody's store can send without end.
+    const shards = await Promise.all(
+      ofShards.map((ticket, shard) => api.download(ticket, commit.shards[shard]?.sizeBytes)),
+    );
+    return checkedPayload(view, close, keep, commit, shards);
   };
   const start = (peer: string) => {
     const coming = fetchPayload(peer);
@@ -61,23 +68,28 @@ export async function* payloadsOf(
   }
 }
 
+function checkedCommit(close: Close, peer: string, bytes: Uint8Array | null): Commit {
+  const commit = bytes === null ? null : parseCanonical(signed(commitSchema), bytes, "commit").body;
+  const settled = close.submissions.find((submission) => submission.peer === peer);
+  if (commit === null || hashOf(commit) !== settled?.commit)
+    throw wrongPayload(peer, "its commit is not the one that was settled");
+  return commit;
+}
+
 function checkedPayload(
   { layout, codec }: RunView,
   close: Close,
   keep: KeepCount,
-  peer: string,
-  [commitBytes, ...objects]: readonly (Uint8Array | null)[],
+  { peer, shards }: Commit,
+  objects: readonly (Uint8Array | null)[],
 ): Payload {
-  const settled = close.submissions.find((submission) => submission.peer === peer);
-  const commit = commitBytes ? parseCanonical(signed(commitSchema), commitBytes, "commit").body : null;
-  if (commit === null || hashOf(commit) !== settled?.commit)
-    throw wrongPayload(peer, "its commit is not the one that was settled");
-  if (settled.clip === null) throw wrongPayload(peer, "it has no clip factor: it was not included");
+  const clip = close.submissions.find((submission) => submission.peer === peer)?.clip ?? null;
+  if (clip === null) throw wrongPayload(peer, "it has no clip factor: it was not included");
   return {
     peer,
-    clip: f32FromHex(settled.clip),
+    clip: f32FromHex(clip),
     shards: objects.map((bytes, shard) => {
-      const committed = commit.shards[shard]?.sha256;
+      const committed = shards[shard]?.sha256;
       if (bytes === null || committed === undefined || sha256(bytes) !== committed)
         throw wrongPayload(peer, `shard ${shard} is not the committed one`);
       const parsed = codec.parseShard(bytes, { layout, shard, round: close.round, k: keep });

@@ -199,12 +199,12 @@ describe("a peer that was away for long", () => {
 
     await (await openPeerStateStore(folderOf(ann), run.run)).save(sent as PeerState);
     await until(ann, ({ kind }) => kind === "note");
-    expect(texts.at(-1)).toContain("going on from the published parameters of round 25");
+    expect(texts.at(-1)).toContain("going on from the published parameters of round 24");
     const leapt = await savedState(ann);
-    expect(leapt).toMatchObject({ round: AWAY, pending: null, error: walked?.error });
-    expect(leapt?.parameters).toEqual(
-      (await newestState(await openRunView(clientOf(ann), run.run), AWAY)).theta,
-    );
+    expect(leapt).toMatchObject({ round: AWAY - 1, pending: null, error: walked?.error });
+    expect(walked?.error).not.toEqual(sent?.error);
+    const view = await openRunView(clientOf(ann), run.run);
+    expect(leapt?.parameters).toEqual((await newestState(view, AWAY - 1)).theta);
   });
 
   it("does not go on to another history", async () => {

@@ -23,7 +23,15 @@ import {
   type SigningKey,
   signToBytes,
 } from "../../schemas/index.ts";
-import { type AgreedParameters, checkChain, follow, newestState, stateHash } from "../replica/parameters.ts";
+import {
+  type AgreedParameters,
+  checkChain,
+  downloadParameters,
+  follow,
+  newestPublished,
+  newestState,
+  stateHash,
+} from "../replica/parameters.ts";
 import { configOf, openRunView, type RunView, readSigned, requireSigned } from "../replica/run-view.ts";
 import { compressRound } from "./compress.ts";
 import { checkAcknowledgement, uploadShards } from "./deliver.ts";
@@ -171,7 +179,7 @@ class Peer {
 
   /** Takes every outer step up to a round, settling the pending payload on the way. */
   async #catchUp(behind: PeerState, until: number): Promise<void> {
-    const from = (until - behind.round > LEAP_ROUNDS && (await this.#leap(behind))) || behind;
+    const from = until - behind.round > LEAP_ROUNDS ? ((await this.#leap(behind)) ?? behind) : behind;
     const start: AgreedParameters = { round: from.round, manifest: from.manifest, theta: from.parameters };
     await follow(this.#view, start, {
       until,
@@ -198,26 +206,23 @@ class Peer {
     });
   }
 
-  /** After a long absence: the published parameters, if they are of the same history. Null: none is far ahead. */
+  /**
+   * After a long absence: the published parameters, if they are of the same history. Null: none are far ahead. Not those of the last
+   * round, because only the manifest after them says what they must be.
+   */
   async #leap(behind: PeerState): Promise<PeerState | null> {
     const last = await this.#lastRound();
-    if (last - behind.round <= LEAP_ROUNDS) return null;
-    const { round, manifest, theta } = await newestState(this.#view, last);
-    if (round - behind.round <= LEAP_ROUNDS) return null;
-    await checkChain(this.#view, behind, { round, manifest });
-    const state = await this.#save({
-      ...behind,
-      round,
-      manifest,
-      parameters: theta,
-      error: await this.#settledSince(behind),
-      pending: null,
-    });
+    const state = await newestPublished(this.#view, last - 1, behind.round + LEAP_ROUNDS);
+    if (state === null) return null;
+    await checkChain(this.#view, behind, state);
+    const { round, manifest, theta } = await downloadParameters(this.#view, state);
+    const error = await this.#settledSince(behind);
+    const saved = await this.#save({ ...behind, round, manifest, parameters: theta, error, pending: null });
     this.#report({
       kind: "note",
       text: `away for ${round - behind.round} rounds: going on from the published parameters of round ${round}`,
     });
-    return state;
+    return saved;
   }
 
   async #settledSince({ error, pending }: PeerState): Promise<Float32Array> {

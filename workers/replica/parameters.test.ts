@@ -11,7 +11,16 @@ import {
   sha256,
   signToBytes,
 } from "../../schemas/index.ts";
-import { downloadState, follow, newestState, nextManifest, outerStep, stateHash } from "./parameters.ts";
+import {
+  checkChain,
+  downloadState,
+  follow,
+  newestPublished,
+  newestState,
+  nextManifest,
+  outerStep,
+  stateHash,
+} from "./parameters.ts";
 import { openRunView, type RunView, readSigned } from "./run-view.ts";
 
 const peers = [keyOf("ann"), keyOf("ben")];
@@ -331,8 +340,49 @@ describe("published parameters", () => {
       url.endsWith(shard) ? new Response(flood()) : run.fetch(url, init),
     );
     const honest = createApiClient({ coordinator: ORIGIN, patienceSeconds: 0 });
-    expect(await codeOf(() => downloadState({ ...view, api: honest }, 0))).not.toBe("accepted");
+    expect(await codeOf(() => downloadState({ ...view, api: honest }, 0))).toBe("object-too-large");
     expect(taken).toBeLessThan(16 << 20);
+  });
+});
+
+describe("the chain to a published state", () => {
+  const at = async (round: number) => {
+    const state = await newestPublished(view, round);
+    if (state?.round !== round) throw new Error(`no state ${round}`);
+    return state;
+  };
+  const check = async (round: number) => checkChain(view, await at(0), await at(round));
+  beforeEach(async () => {
+    for (const round of [1, 2, 3]) await run.emptyRound(peers, round);
+  });
+
+  it("leads to it from any place before, and from itself", async () => {
+    for (const round of [1, 2, 3]) await check(round);
+    await checkChain(view, await at(2), await at(2));
+  });
+
+  it("is another's if the state is of another manifest", async () => {
+    await forgeState(2, (state) => ({ ...state, manifest: DIGEST }));
+    expect(await codeOf(() => check(2))).toBe("broken-chain");
+  });
+
+  it("is another's if the manifest after it was made from other parameters", async () => {
+    const state = await at(2);
+    expect(await codeOf(async () => checkChain(view, await at(0), { ...state, stateHash: DIGEST }))).toBe(
+      "broken-chain",
+    );
+  });
+
+  it("must not have a gap", async () => {
+    const state = await at(3);
+    lies.set(keys.manifest(run.run, 2), null);
+    expect(await codeOf(async () => checkChain(view, await at(0), state))).toBe("missing-fact");
+  });
+
+  it("is looked for no further back than it is of use", async () => {
+    lies.set(keys.state(run.run, 3), null);
+    expect((await newestPublished(view, 3, 2))?.round).toBe(2);
+    expect(await newestPublished(view, 3, 3)).toBeNull();
   });
 });
 

@@ -14,6 +14,7 @@ import {
   type Manifest,
   OuterloopError,
   type ShardFile,
+  type State,
   sha256,
   toHex,
 } from "../../schemas/index.ts";
@@ -42,26 +43,41 @@ export function stateHash(view: RunView, theta: Float32Array): string {
   );
 }
 
-/** Downloads the published parameters after a round and checks every hash. Null: they are not published. */
-export async function downloadState(view: RunView, round: number): Promise<AgreedParameters | null> {
-  const { run, genesis } = view;
+/** Parameters that are published: of which round, after which manifest, in which shards. */
+export type PublishedState = Pick<State, "round" | "manifest" | "stateHash" | "shards">;
+
+/** What is signed about the parameters after a round. Null: they are not published. */
+async function publishedState(view: RunView, round: number): Promise<PublishedState | null> {
+  const { run, genesis, layout } = view;
   const state =
     round === 0
-      ? { manifest: genesis.hash, ...genesis.body.state }
+      ? { round, manifest: genesis.hash, ...genesis.body.state }
       : (await readSigned(view, "state", keys.state(run, round)))?.body;
   if (state === undefined) return null;
-  if (
-    hashOfShards(state.shards.map((file) => file.sha256)) !== state.stateHash ||
-    state.shards.length !== view.layout.shards.length
-  ) {
+  const { shards, stateHash } = state;
+  const isOfLayout =
+    shards.length === layout.shards.length &&
+    shards.every(({ sizeBytes }, i) => sizeBytes === 4 * (layout.shards[i]?.elements ?? 0));
+  if (!isOfLayout || hashOfShards(shards.map((file) => file.sha256)) !== stateHash) {
     throw new OuterloopError(
       "wrong-state",
-      `the state of round ${round} does not name the shards of its own hash`,
+      `the state of round ${round} does not name the shards of its own hash, or not all of their bytes`,
     );
   }
+  return state;
+}
+
+/** Downloads published parameters and checks every hash. */
+export async function downloadParameters(view: RunView, state: PublishedState): Promise<AgreedParameters> {
   const theta = new Float32Array(view.layout.parameters);
-  await Promise.all(state.shards.map((file) => downloadShard(view, round, file, theta)));
-  return { round, manifest: state.manifest, theta };
+  await Promise.all(state.shards.map((file) => downloadShard(view, state.round, file, theta)));
+  return { round: state.round, manifest: state.manifest, theta };
+}
+
+/** The published parameters after a round. Null: there are none. */
+export async function downloadState(view: RunView, round: number): Promise<AgreedParameters | null> {
+  const state = await publishedState(view, round);
+  return state && downloadParameters(view, state);
 }
 
 async function downloadShard(
@@ -173,35 +189,59 @@ export async function follow(
 }
 
 /**
- * Reads the chain from one place to a later one without taking its steps. `missing-fact`: it does not go that far; `broken-chain`: it
- * leads elsewhere.
+ * Reads the chain from one place to published parameters without taking its steps, and one link further, which says what they must be
+ * (where it says so: of a state that was published late it does not). `missing-fact`: the chain does not go that far; `broken-chain`:
+ * it leads elsewhere.
  */
-export async function checkChain(view: RunView, from: Place, to: Place): Promise<void> {
+export async function checkChain(view: RunView, from: Place, state: PublishedState): Promise<void> {
   let at = from;
-  while (at.round < to.round) {
-    const { hash } =
-      (await nextManifest(view, at)) ??
-      missing(`manifest ${at.round + 1} of run ${view.run} is missing, though state ${to.round} is there`);
-    at = { round: at.round + 1, manifest: hash };
-  }
-  if (at.manifest !== to.manifest) {
-    throw new OuterloopError(
-      "broken-chain",
-      `state ${to.round} is of another history than the manifests that lead there: stop and compare with other peers`,
-    );
+  for (;;) {
+    const atState = at.round === state.round;
+    if (atState && at.manifest !== state.manifest) throw anotherHistory(state);
+    const next = await nextManifest(view, at);
+    if (next === null && atState) return;
+    if (next === null)
+      throw new OuterloopError(
+        "missing-fact",
+        `manifest ${at.round + 1} of run ${view.run} is missing, though state ${state.round} is there`,
+      );
+    if (atState) {
+      const { baseState } = next.body;
+      if (baseState !== null && baseState.stateHash !== state.stateHash) throw anotherHistory(state);
+      return;
+    }
+    at = { round: next.body.round, manifest: next.hash };
   }
 }
 
-function missing(message: string): never {
-  throw new OuterloopError("missing-fact", message);
+function anotherHistory({ round }: PublishedState): OuterloopError {
+  return new OuterloopError(
+    "broken-chain",
+    `the published parameters of round ${round} are of another history than the manifests that lead there: ` +
+      "stop and compare with other peers",
+  );
 }
 
-/** The newest published state at or before a round: where a process without parameters begins. */
-export async function newestState(view: RunView, round: number): Promise<AgreedParameters> {
+/** What is published last at or before a round, but not before `first`; null: nothing. */
+export async function newestPublished(
+  view: RunView,
+  round: number,
+  first = 0,
+): Promise<PublishedState | null> {
   const { stateEveryRounds } = view.genesis.body.config;
-  for (let at = round - (round % stateEveryRounds); at >= 0; at -= stateEveryRounds) {
-    const state = await downloadState(view, at);
+  for (let at = round - (round % stateEveryRounds); at >= first; at -= stateEveryRounds) {
+    const state = await publishedState(view, at);
     if (state !== null) return state;
   }
-  return missing(`run ${view.run} has no published parameters, not even the initial ones`);
+  return null;
+}
+
+/** The newest published parameters at or before a round: where a process without any begins. */
+export async function newestState(view: RunView, round: number): Promise<AgreedParameters> {
+  const state = await newestPublished(view, round);
+  if (state !== null) return downloadParameters(view, state);
+  throw new OuterloopError(
+    "missing-fact",
+    `run ${view.run} has no published parameters, not even the initial ones`,
+  );
 }
