@@ -19,6 +19,7 @@ const OF_THE_CLIENT = [
   "wrong-ticket",
   "store-busy",
   "store-refused",
+  "object-too-large",
 ];
 
 const root = new URL("../../", import.meta.url);
