@@ -10,7 +10,8 @@ import {
 } from "@aws-sdk/client-ssm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createFileSecretStore } from "./file-secret-store.ts";
-import { openSecretStore, runSecretsOf, type SecretStore } from "./secret-store.ts";
+import { openSecretStore } from "./open-secret-store.ts";
+import { runSecretsOf, type SecretStore } from "./secret-store.ts";
 import { createSsmSecretStore } from "./ssm-secret-store.ts";
 
 const run = `quick-start-1-${"ab".repeat(16)}`;

@@ -5,7 +5,7 @@
  * @module
  */
 import { once } from "node:events";
-import { openSecretStore } from "../../functions/secrets/secret-store.ts";
+import { openSecretStore } from "../../functions/secrets/open-secret-store.ts";
 import type { Log } from "../../functions/triggers/environment.ts";
 import { codecNote } from "../../native/codec.ts";
 import { OuterloopError } from "../../schemas/index.ts";

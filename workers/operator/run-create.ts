@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openSecretStore } from "../../functions/secrets/secret-store.ts";
+import { openSecretStore } from "../../functions/secrets/open-secret-store.ts";
 import { createS3ObjectStore } from "../../functions/storage/s3.ts";
 import {
   fromHex,
